@@ -1,0 +1,169 @@
+"""The process environment, read once and strictly; knows nothing of Django.
+
+Every function returns a usable value or raises `Misconfigured` with a sentence that names the
+variable, what is wrong with it and how a right value looks.
+"""
+
+import contextlib
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux, and a name is still to be added
+
+
+class Misconfigured(Exception):
+    """A setting has a value that cannot work. The message is a sentence for the operator."""
+
+
+@dataclass(frozen=True)
+class SubmissionServer:
+    """Whoever takes our mail (RFC 5598 MSA): where it is and how to talk to it."""
+
+    host: str
+    port: int
+    unix_socket: str = ""  # path; when set, host and port are only for show
+    user: str = ""
+    password: str = ""
+    security: str = "none"  # "none", "starttls" (required, never optional) or "tls" (implicit)
+
+    def __repr__(self) -> str:
+        return f"SubmissionServer({self.unix_socket or f'{self.host}:{self.port}'})"
+
+
+def run_folder(data_dir: Path) -> Path:
+    """The folder for sockets: inside DATA_DIR, or in the temporary folder if that path is too long.
+
+    Deterministic, so that every process of one installation finds the same sockets.
+    """
+    inside = data_dir / "run"
+    if len(os.fsencode(inside)) <= SOCKET_PATH_LIMIT:
+        return inside
+    mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"iria-news-{os.getuid()}-{mark}"
+
+
+def kept_secret(data_dir: Path, name: str) -> str:
+    """Read the secret of this name from DATA_DIR, making it on the first start (mode 600).
+
+    Processes that start together agree: the file appears whole (a hard link) or not at all.
+    """
+    path = data_dir / name
+    try:
+        if not path.exists():
+            data_dir.mkdir(parents=True, exist_ok=True)
+            descriptor, draft = tempfile.mkstemp(dir=data_dir)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)
+            Path(draft).unlink()
+    except OSError as error:
+        raise Misconfigured(
+            f"DATA_DIR ({data_dir}) cannot be written: {error.strerror}. "
+            "Give a folder that this user may write to."
+        ) from error
+    return _read_secret(path)
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        secret = path.read_text().strip()
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
+    if len(secret) < 32:
+        raise Misconfigured(f"{path} holds less than 32 characters. Restore it from your backup.")
+    return secret
+
+
+def redis_urls(value: str, run_dir: Path) -> tuple[str, str]:
+    """Return REDIS_URL in the spelling of redis-py and in that of Celery."""
+    if not value:
+        socket = run_dir / "valkey.sock"
+        return f"unix://{socket}", f"redis+socket://{socket}"
+    parts = _split("REDIS_URL", value, {"redis", "rediss", "unix"}, "redis://127.0.0.1:6379/0")
+    if parts.scheme == "unix":
+        return value, "redis+socket" + value.removeprefix("unix")
+    if not parts.hostname:
+        raise Misconfigured("REDIS_URL names no host. It looks like redis://127.0.0.1:6379/0.")
+    return value, value
+
+
+SCHEMES = {"smtp": ("none", 25), "smtp+tls": ("starttls", 587), "smtps": ("tls", 465)}
+
+
+def submission_server(value: str, run_dir: Path) -> SubmissionServer:
+    """Read EMAIL_URL: smtp://, smtp+tls:// (STARTTLS required) or smtps:// (TLS from the start).
+
+    Empty means the local mail catcher. A password over an unprotected line is refused unless the
+    server is on this machine.
+    """
+    if not value:
+        return SubmissionServer("localhost", 0, unix_socket=str(run_dir / "catcher.sock"))
+    example = "smtp+tls://user:password@mail.example.org:587"
+    parts = _split("EMAIL_URL", value, set(SCHEMES) | {"smtp+unix"}, example)
+    if parts.scheme == "smtp+unix":
+        return SubmissionServer("localhost", 0, unix_socket=parts.path)
+    if not parts.hostname:
+        raise Misconfigured(f"EMAIL_URL names no host. It looks like {example}.")
+    security, port = SCHEMES[parts.scheme]
+    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    if parts.password and security == "none" and not local:
+        raise Misconfigured(
+            "EMAIL_URL would send its password over an unprotected line. "
+            "Use smtp+tls:// (STARTTLS) or smtps://."
+        )
+    return SubmissionServer(
+        parts.hostname,
+        parts.port or port,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        security=security,
+    )
+
+
+def check_database_url(value: str) -> None:
+    """Raise unless DATABASE_URL is empty (SQLite in DATA_DIR), postgres:// or sqlite://."""
+    if value:
+        example = "postgres://user:password@127.0.0.1:5432/iria"
+        parts = _split("DATABASE_URL", value, {"postgres", "postgresql", "sqlite"}, example)
+        if not parts.path.strip("/"):
+            raise Misconfigured(f"DATABASE_URL names no database. It looks like {example}.")
+
+
+def site_url(value: str) -> str:
+    """Check SITE_URL, the address readers see in links, and return it without a last slash."""
+    parts = _split("SITE_URL", value, {"http", "https"}, "https://news.example.org")
+    if not parts.hostname or parts.query or parts.fragment or parts.path.strip("/"):
+        raise Misconfigured(
+            f"SITE_URL is {value!r}, but it takes scheme and host only, "
+            "such as https://news.example.org."
+        )
+    return value.rstrip("/")
+
+
+def port(value: str) -> int:
+    """Check PORT, the one fixed port: that of the web server."""
+    if value.isascii() and value.isdigit() and 1 <= int(value) <= 65535:
+        return int(value)
+    raise Misconfigured(f"PORT is {value!r}, but it takes a number from 1 to 65535.")
+
+
+def _split(name: str, value: str, schemes: Iterable[str], example: str) -> SplitResult:
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  # reading it is what checks it
+    except ValueError as error:
+        raise Misconfigured(f"{name} cannot be read: {error}. It looks like {example}.") from error
+    if parts.scheme not in schemes:
+        known = ", ".join(f"{scheme}://" for scheme in sorted(schemes))
+        raise Misconfigured(
+            f"{name} starts with {parts.scheme or 'nothing'}://, but only {known} are known. "
+            f"It looks like {example}."
+        )
+    return parts

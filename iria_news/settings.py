@@ -1,0 +1,241 @@
+"""All settings, in reading order. Values come from the environment; the README explains each.
+
+With nothing set, this is the embedded default: SQLite, a Valkey server on a unix socket and a
+local mail catcher, all below DATA_DIR, started by `iria_news.supervisor`.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from environs import Env
+
+from iria_news import environment
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = Env()
+
+# --- where things are -------------------------------------------------------------------------
+DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "data"))).absolute()
+RUN_DIR = environment.run_folder(DATA_DIR)  # sockets
+PORT = environment.port(env.str("PORT", "8000"))
+SITE_URL = environment.site_url(env.str("SITE_URL", f"http://localhost:{PORT}"))
+IS_HTTPS = SITE_URL.startswith("https://")
+
+# --- secrets ----------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = env.str("SECRET_KEY", "") or environment.kept_secret(DATA_DIR, "secret-key")
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", [])
+# Signs Message-IDs, return paths and the links in mails. Of its own, so that a change of
+# SECRET_KEY neither breaks an unsubscribe link nor changes the Message-ID of a retry.
+MESSAGE_KEY_SECRET = env.str("MESSAGE_KEY_SECRET", "") or environment.kept_secret(
+    DATA_DIR, "message-key-secret"
+)
+MESSAGE_KEY_FALLBACKS: list[str] = env.list("MESSAGE_KEY_FALLBACKS", [])
+ALLOWED_HOSTS = [
+    urlsplit(SITE_URL).hostname,
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    *env.list("ALLOWED_HOSTS", []),
+]
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+# --- the publication --------------------------------------------------------------------------
+SITE_NAME = env.str("SITE_NAME", "IRIA News")
+LEGAL_NAME = env.str("LEGAL_NAME", "IRIA, International Relations Insights & Analysis")
+POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", "14 Harbour Street, 10500 Example City")
+CONTACT_ADDRESS = env.str("CONTACT_ADDRESS", "editor@ir-ia.example")
+# Hosts besides our own whose pictures pages and mails may show.
+IMAGE_HOSTS: list[str] = env.list("IMAGE_HOSTS", [])
+
+# --- outgoing mail ----------------------------------------------------------------------------
+MAIL_FROM = env.str("MAIL_FROM", "news@ir-ia.example")  # address only; the name is SITE_NAME's
+MAIL_DOMAIN = env.str("MAIL_DOMAIN", MAIL_FROM.rpartition("@")[2])  # Message-ID, List-Id
+BOUNCE_DOMAIN = env.str("BOUNCE_DOMAIN", MAIL_DOMAIN)  # return path; same organisation as From
+EMAIL_URL = env.str("EMAIL_URL", "")
+SUBMISSION_SERVER = environment.submission_server(EMAIL_URL, RUN_DIR)
+USES_MAIL_CATCHER = not EMAIL_URL
+INBOX_DIR = DATA_DIR / "inbox"  # one .eml file for each caught message
+SMTP_CONNECTIONS_PER_WORKER = env.int("SMTP_CONNECTIONS_PER_WORKER", 4)
+SMTP_MESSAGES_PER_CONNECTION = env.int("SMTP_MESSAGES_PER_CONNECTION", 100)
+SENDING_WORKERS = env.int("SENDING_WORKERS", 2)  # processes of the one-machine default
+
+# --- database ---------------------------------------------------------------------------------
+DATABASE_URL = env.str("DATABASE_URL", "")
+environment.check_database_url(DATABASE_URL)
+DATABASES = {"default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'iria.sqlite3'}")}
+IS_SQLITE = DATABASES["default"]["ENGINE"].endswith("sqlite3")
+if IS_SQLITE:
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds to wait for the writer before us
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Redis: broker and short-lived counters, never anything that must survive -------------------
+REDIS_URL, CELERY_BROKER_URL = environment.redis_urls(env.str("REDIS_URL", ""), RUN_DIR)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "iria",
+    }
+}
+
+# --- Celery: rings doorbells; the rows are the truth (docs/architecture.md) ---------------------
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # the lease does this job better
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_TIME_LIMIT = 900  # seconds; more than the 600 a server may take for the final dot
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 3, "interval_start": 0, "interval_max": 1}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 50
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30  # seconds
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 15,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": CELERY_BROKER_URL.startswith("redis"),
+    "health_check_interval": 25,
+    "global_keyprefix": "iria-",
+    "visibility_timeout": 3600,
+}
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "mailer.tasks.tick": {"queue": "tick"},  # short; finds and rings everything else
+    "mailer.tasks.freeze": {"queue": "freeze"},  # writes down an audience
+    "mailer.tasks.render": {"queue": "render"},  # builds one cohort's message
+    "mailer.tasks.send": {"queue": "send"},  # holds SMTP connections, up to 90 s
+    "subscribers.tasks.*": {"queue": "confirm"},  # a person is waiting; never behind an edition
+}
+TICK_SECONDS = env.int("TICK_SECONDS", 5)
+CELERY_BEAT_SCHEDULE = {
+    "tick": {
+        "task": "mailer.tasks.tick",
+        "schedule": timedelta(seconds=TICK_SECONDS),
+        "options": {"expires": 2 * TICK_SECONDS},  # a late tick is worth nothing
+    },
+    "housekeep": {
+        "task": "subscribers.tasks.housekeep",
+        "schedule": timedelta(hours=1),
+    },
+}
+
+# --- the web side -----------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "csp",
+    "iria_news.frame",
+    "iria_news.articles",
+    "iria_news.inbox",
+    "subscribers",
+    "mailer",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "iria_news.urls"
+WSGI_APPLICATION = "iria_news.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "iria_news.frame.context.site",
+            ]
+        },
+    },
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+MEDIA_URL = "/media/"
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": env.str(
+            "STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"  # unfold's login without ?next= would go to /accounts/profile/
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- security headers and cookies ---------------------------------------------------------------
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if IS_HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = IS_HTTPS and env.bool("SECURE_SSL_REDIRECT", True)
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, without TLS
+SECURE_HSTS_SECONDS = 31_536_000 if IS_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
+)
+# How many proxies of our own stand before us: that many entries of X-Forwarded-For are true.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'none'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", *(f"https://{host}" for host in IMAGE_HOSTS)],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# --- logs: to standard error; ids only, never an address -----------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"handlers": ["stderr"], "propagate": False}},
+}

@@ -1,0 +1,310 @@
+"""Editions on their way to recipients. The rows are the queue of record and the ledger."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Now
+
+from iria_news.articles.models import Article, Language
+from subscribers.models import Newsletter, Subscriber
+
+
+class EditionState(models.TextChoices):
+    DRAFT = "draft"  # may be composed anew at any time
+    APPROVED = "approved"  # the content of content_hash, and no other, may go out
+    FREEZING = "freezing"  # the audience is being written down
+    RENDERING = "rendering"  # one message for each cohort is being built
+    READY = "ready"  # complete; waits for its first wave
+    SENDING = "sending"  # workers may lease its batches
+    PAUSED = "paused"  # by a person or by a watch; see reason
+    DONE = "done"  # every delivery is settled and the ledger balances
+    CANCELLED = "cancelled"  # stopped by a person; what has left stays sent
+    SKIPPED = "skipped"  # the slot came and there was nothing to send; see reason
+
+
+NEEDS_NO_APPROVAL = [EditionState.DRAFT, EditionState.CANCELLED, EditionState.SKIPPED]
+AT_REST = [EditionState.DONE, EditionState.CANCELLED, EditionState.SKIPPED]
+
+
+class EditionQuerySet(models.QuerySet["Edition"]):
+    def sending(self) -> EditionQuerySet:
+        return self.filter(state=EditionState.SENDING)
+
+    def frozen(self) -> EditionQuerySet:
+        return self.filter(frozen_at__isnull=False)
+
+    def with_progress(self) -> EditionQuerySet:
+        """Totals from the batches (1 row for 200 recipients), never from deliveries."""
+        return self.annotate(
+            batch_count=Count("batches"),
+            batches_done=Count("batches", filter=Q(batches__state=BatchState.DONE)),
+            size_total=Sum("batches__size", default=0),
+            sent_total=Sum("batches__sent", default=0),
+            failed_total=Sum("batches__failed", default=0),
+            skipped_total=Sum("batches__skipped", default=0),
+            uncertain_total=Sum("batches__uncertain", default=0),
+        )
+
+
+class Edition(models.Model):
+    """One issue of one newsletter, for one slot of its cadence."""
+
+    newsletter = models.ForeignKey(Newsletter, models.PROTECT, related_name="editions")
+    slot = models.DateTimeField(help_text="UTC; the cadence's wall time, already converted.")
+    slug = models.SlugField(max_length=100, unique=True)
+    subject = models.CharField(max_length=200, blank=True)
+    preheader = models.CharField(max_length=200, blank=True)
+    state = models.CharField(max_length=9, choices=EditionState, default=EditionState.DRAFT)
+    reason = models.CharField(
+        max_length=200, blank=True, help_text="Why it is paused, skipped or cancelled, in words."
+    )
+    articles = models.ManyToManyField(Article, through="EditionArticle", related_name="editions")
+    content_hash = models.CharField(max_length=64, blank=True)  # SHA-256, hex
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
+    due_at = models.DateTimeField(help_text="UTC; when the first mail may leave.")
+    expires_at = models.DateTimeField(help_text="UTC; what is not sent by then has failed.")
+    priority = models.SmallIntegerField(default=0, help_text="Higher is more urgent.")
+    cursor = models.BigIntegerField(default=0)  # highest subscriber id already frozen
+    candidates = models.PositiveIntegerField(default=0)
+    excluded = models.JSONField(default=dict)  # reason -> how many candidates got no delivery
+    created_at = models.DateTimeField(db_default=Now())
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = EditionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-slot", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["newsletter", "slot"], name="one_edition_per_slot"),
+            # Two at once could give one reader the same article in both.
+            models.UniqueConstraint(
+                fields=["state"],
+                condition=Q(state="freezing"),
+                name="one_edition_freezes_at_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=NEEDS_NO_APPROVAL)
+                | (Q(approved_at__isnull=False) & ~Q(content_hash="")),
+                name="nothing_leaves_unapproved",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=["ready", "sending", "done"]) | Q(frozen_at__isnull=False),
+                name="nothing_leaves_before_the_audience_is_frozen",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "due_at"], name="editions_by_state")]
+        permissions = [
+            ("approve_edition", "Can approve an edition for sending"),
+            ("steer_edition", "Can pause, resume and cancel an edition"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.newsletter}, {self.slot:%Y-%m-%d %H:%M} UTC"
+
+
+class EditionArticle(models.Model):
+    """An article's place in an edition. Sets of articles are sums of bits."""
+
+    edition = models.ForeignKey(Edition, models.CASCADE, related_name="items")
+    article = models.ForeignKey(Article, models.PROTECT, related_name="+")
+    bit = models.BigIntegerField()  # 2^rank, rank 0 (the lead) to 61: 64-bit integers have a sign
+
+    class Meta:
+        ordering = ["bit"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["edition", "article"], name="an_edition_has_an_article_once"
+            ),
+            models.UniqueConstraint(fields=["edition", "bit"], name="a_rank_is_taken_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Article {self.article_id} in edition {self.edition_id}"
+
+
+class CohortQuerySet(models.QuerySet["Cohort"]):
+    def unrendered(self) -> CohortQuerySet:
+        return self.filter(message__isnull=True)
+
+
+class Cohort(models.Model):
+    """The readers of an edition who get the same body; rendered once."""
+
+    edition = models.ForeignKey(Edition, models.CASCADE, related_name="cohorts")
+    language = models.CharField(max_length=5, choices=Language)
+    list = models.BigIntegerField()  # sum of its articles' bits
+    size = models.PositiveIntegerField(default=0)
+    message = models.BinaryField(null=True)  # a compiled message; null until rendered
+    inlinings = models.PositiveSmallIntegerField(default=0)  # how often premailer ran for it
+    error = models.CharField(max_length=300, blank=True)
+
+    objects = CohortQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["edition", "language", "list"], name="same_body_same_cohort"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Cohort {self.pk} of edition {self.edition_id}"
+
+
+class Wave(models.Model):
+    """The part of an edition released at one moment."""
+
+    edition = models.ForeignKey(Edition, models.CASCADE, related_name="waves")
+    release_at = models.DateTimeField()
+    label = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        ordering = ["release_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["edition", "release_at"], name="equal_instants_are_one_wave"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Wave {self.pk} of edition {self.edition_id}"
+
+
+class BatchState(models.TextChoices):
+    READY = "ready"  # may be leased from not_before on
+    LEASED = "leased"  # a worker has it until leased_until
+    DONE = "done"  # every delivery in it is settled
+    STUCK = "stuck"  # lost five times in a row: a person must look
+
+
+class Batch(models.Model):
+    """At most 200 deliveries of one wave: what a worker leases."""
+
+    edition = models.ForeignKey(Edition, models.CASCADE, related_name="batches")
+    wave = models.ForeignKey(Wave, models.CASCADE, related_name="batches")
+    first = models.BigIntegerField()  # its first subscriber: makes a page of the freeze repeatable
+    state = models.CharField(max_length=6, choices=BatchState, default=BatchState.READY)
+    not_before = models.DateTimeField()
+    lease = models.PositiveIntegerField(default=0)  # number of the present lease: the fence
+    leased_by = models.CharField(max_length=80, blank=True)
+    leased_until = models.DateTimeField(null=True, blank=True)
+    losses = models.PositiveSmallIntegerField(default=0)  # leases lost in a row
+    # For progress bars only; the truth is a count of deliveries.
+    size = models.PositiveSmallIntegerField()
+    sent = models.PositiveSmallIntegerField(default=0)
+    failed = models.PositiveSmallIntegerField(default=0)
+    skipped = models.PositiveSmallIntegerField(default=0)
+    uncertain = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "batches"
+        constraints = [
+            models.UniqueConstraint(fields=["edition", "first"], name="a_batch_is_planned_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["edition", "not_before", "id"],
+                name="batches_ready",
+                condition=Q(state="ready"),
+            ),
+            models.Index(fields=["id"], name="batches_leased", condition=Q(state="leased")),
+        ]
+
+    def __str__(self) -> str:
+        return f"Batch {self.pk} of edition {self.edition_id}"
+
+
+class DeliveryState(models.TextChoices):
+    PENDING = "pending"  # to be sent; with attempts > 0, to be tried again
+    SENDING = "sending"  # the intent is committed; the message may be on the wire
+    SENT = "sent"  # the submission server answered 250: wins over every other state
+    FAILED = "failed"  # refused for good, or expired; reason says which
+    SKIPPED = "skipped"  # permission ended after the freeze
+    CANCELLED = "cancelled"  # a person stopped the edition
+    UNCERTAIN = "uncertain"  # nobody knows whether the server has it; waits for a person
+
+
+OPEN = [DeliveryState.PENDING, DeliveryState.SENDING]
+# Anything else gives its articles back to the reader's next edition.
+COUNTS_AS_RECEIVED = [
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.SENT,
+    DeliveryState.UNCERTAIN,
+]
+
+
+class Delivery(models.Model):
+    """One edition on its way to one recipient. There is never a second: that is its key.
+
+    No address stands here; it is read in the statement that records the intent. The foreign keys
+    have no constraint in the database: a million rows come from one INSERT ... SELECT over the
+    tables they point to, and the freeze proves the count before anything leaves.
+    """
+
+    pk = models.CompositePrimaryKey("edition_id", "subscriber_id")
+    edition = models.ForeignKey(
+        Edition, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    subscriber = models.ForeignKey(
+        Subscriber, models.DO_NOTHING, db_constraint=False, related_name="deliveries"
+    )
+    batch = models.ForeignKey(
+        Batch, models.DO_NOTHING, db_constraint=False, related_name="deliveries"
+    )
+    cohort = models.ForeignKey(
+        Cohort, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    reason = models.CharField(max_length=40, blank=True, default="")
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"Delivery of edition {self.edition_id} to subscriber {self.subscriber_id}"
+
+
+class EventKind(models.TextChoices):
+    DEFERRED = "deferred"  # refused for now; tried again later
+    FAILED = "failed"  # refused for good
+    UNCERTAIN = "uncertain"  # the answer never came, and the newsletter holds such mails
+    RESENT = "resent"  # the answer never came, and the same message goes out again
+    RESOLVED = "resolved"  # a person decided
+
+
+class DeliveryEvent(models.Model):
+    """What happened to a delivery besides being sent at the first try. Never an address."""
+
+    edition = models.ForeignKey(Edition, models.CASCADE, related_name="events")
+    subscriber = models.ForeignKey(Subscriber, models.CASCADE, related_name="+")
+    at = models.DateTimeField(db_default=Now())
+    kind = models.CharField(max_length=9, choices=EventKind)
+    code = models.CharField(max_length=40, blank=True)
+    text = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["edition", "subscriber"], name="events_by_delivery"),
+            models.Index(fields=["at"], name="events_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}, edition {self.edition_id}, subscriber {self.subscriber_id}"
+
+
+class Pulse(models.Model):
+    """When something that must happen regularly last happened. Liveness is a task that ran."""
+
+    name = models.CharField(max_length=20, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.at:%Y-%m-%d %H:%M:%S} UTC"
