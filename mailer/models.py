@@ -25,6 +25,7 @@ class EditionState(models.TextChoices):
 
 
 NEEDS_NO_APPROVAL = [EditionState.DRAFT, EditionState.CANCELLED, EditionState.SKIPPED]
+TO_BE_CLEARED = -1  # a cursor: rows of an interrupted freeze may have to go first
 AT_REST = [EditionState.DONE, EditionState.CANCELLED, EditionState.SKIPPED]
 
 
@@ -67,7 +68,7 @@ class Edition(models.Model):
     due_at = models.DateTimeField(help_text="UTC; when the first mail may leave.")
     expires_at = models.DateTimeField(help_text="UTC; what is not sent by then has failed.")
     priority = models.SmallIntegerField(default=0, help_text="Higher is more urgent.")
-    cursor = models.BigIntegerField(default=0)  # highest subscriber id already frozen
+    cursor = models.BigIntegerField(default=0)  # highest subscriber already frozen
     candidates = models.PositiveIntegerField(default=0)
     excluded = models.JSONField(default=dict)  # reason -> how many candidates got no delivery
     created_at = models.DateTimeField(db_default=Now())
@@ -142,6 +143,7 @@ class Cohort(models.Model):
     message = models.BinaryField(null=True)  # a compiled message; null until rendered
     inlinings = models.PositiveSmallIntegerField(default=0)  # how often premailer ran for it
     error = models.CharField(max_length=300, blank=True)
+    claimed_until = models.DateTimeField(null=True)  # a worker is rendering it
 
     objects = CohortQuerySet.as_manager()
 

@@ -1,3 +1,12 @@
-from django.urls import URLPattern
+"""Addresses of editions and of the checks that a supervisor or balancer asks."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from mailer import views
+
+urlpatterns = [
+    path("editions/", views.edition_list, name="editions"),
+    path("editions/<slug:slug>/", views.edition_page, name="edition"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+]

@@ -1,10 +1,40 @@
 """Fixtures for every test."""
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
 from django.core.cache import cache
+
+from iria_news.environment import SubmissionServer
+from tests.sink import Sink
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 @pytest.fixture(autouse=True)
 def _empty_redis() -> None:
     """Limits and counters of one test must not reach the next."""
     cache.clear()
+
+
+@pytest.fixture
+def sink(tmp_path: Path, settings) -> Iterator[Sink]:
+    """A real SMTP server that the service submits to; `sink.script` makes it misbehave."""
+    with Sink(tmp_path / "sink") as server:
+        settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(server.path))
+        yield server
+
+
+@pytest.fixture
+def snapshot() -> Callable[[str, str], None]:
+    """Compare with tests/snapshots/<name>; with UPDATE_SNAPSHOTS=1 write it, to be reviewed."""
+
+    def compare(name: str, content: str) -> None:
+        path = SNAPSHOTS / name
+        if os.environ.get("UPDATE_SNAPSHOTS") == "1":
+            path.write_text(content)
+        assert content == path.read_text(), f"{path} differs; UPDATE_SNAPSHOTS=1 writes it anew"
+
+    return compare

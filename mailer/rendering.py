@@ -1,0 +1,102 @@
+"""Step 4, how it looks: one message for each cohort. Only `contents.load` asks the database."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from iria_news import mail
+from mailer import contents, layout, messages, wording
+from mailer.contents import Facts, Item
+from mailer.models import Cohort, Edition
+from subscribers.models import Look
+
+LIMIT = 100_000  # bytes of HTML; Gmail cuts near 102 kB, and the unsubscribe link with it
+SHORTEN_ABOVE = 80_000  # bytes of HTML; from there on items lose their texts
+ROOM_FOR_VALUES = 3_000  # bytes; what the slots of one recipient may add
+# What may go where a mail grows too large, and from which size on. The marks never leave.
+REMOVABLE = [
+    (re.compile(r"<!--text-->.*?<!--/text-->\n?", re.DOTALL), SHORTEN_ABOVE),
+    (re.compile(r"<!--contents-->.*?<!--/contents-->\n?", re.DOTALL), LIMIT - ROOM_FOR_VALUES),
+    (re.compile(r"<!--small-->.*?<!--/small-->\n?", re.DOTALL), LIMIT - ROOM_FOR_VALUES),
+]
+MARKS = re.compile(r"<!--/?(?:text|contents|small)-->\n?")
+
+
+class TooLarge(Exception):
+    """Even its headlines alone are above the limit: the edition must carry fewer articles."""
+
+
+class NoArticles(Exception):
+    """A mail without an article was asked for."""
+
+
+def render(cohort: Cohort) -> tuple[messages.Compiled, int]:
+    """Build the message of a cohort; also say how often premailer ran. Same rows, same bytes.
+
+    Raises TooLarge or NoArticles: the edition cannot leave as it is.
+    """
+    facts, items = contents.load(cohort.edition_id, cohort.list)
+    before = mail.inlinings
+    mark = mark_for(facts, items)
+    body = compose(facts, items, mark=mark)
+    head = messages.head(facts, body.subject, mark=mark)
+    return messages.compile(head, body, mark=mark), mail.inlinings - before
+
+
+def preview(edition: Edition, articles: int) -> mail.Body:
+    """What a reader with this list of articles (a sum of bits) would get, with made-up values."""
+    facts, items = contents.load(edition.pk, articles)
+    mark = mark_for(facts, items)
+    topics = sorted({item.section for item in items} - {""})
+    sample = {
+        "why": messages.why_sentence(facts.newsletter_name, facts.on, topics, all_topics=False),
+        "preferences_url": f"{settings.SITE_URL}/preferences/",
+        "unsubscribe_url": f"{settings.SITE_URL}/u/",
+    }
+    return messages.filled(compose(facts, items, mark=mark), sample, mark=mark)
+
+
+def compose(facts: Facts, items: Sequence[Item], *, mark: str) -> mail.Body:
+    """Lay out and render the mail, its slots open. Asks nothing: same values, same bytes."""
+    if not items:
+        raise NoArticles(facts.title)
+    digest = layout.arrange(items)
+    is_alert = facts.look == Look.ALERT and len(items) == 1
+    context = {
+        "facts": facts,
+        "digest": digest,
+        "item": digest.lead.item,
+        "newsletter_wordmark": mail.wordmark(facts.newsletter_name),
+        "title": f"{facts.newsletter_name}: {items[0].title}" if is_alert else facts.title,
+        "subject_line": facts.subject or wording.subject_for(items),
+        "preheader": facts.preheader or wording.preheader_for(items),
+        **messages.placeholders(mark),
+    }
+    body = mail.render_body("alert" if is_alert else "digest", context)
+    return mail.Body(body.subject, body.text, _shortened(body.html))
+
+
+def _shortened(html: str) -> str:
+    """Take texts away, from the end, until the mail is no burden; then more until it can leave.
+
+    What is taken stands on the page of the article and, in full, in the text part.
+    """
+    for removable, limit in REMOVABLE:
+        size = len(html.encode())
+        for found in reversed(list(removable.finditer(html))):
+            if size <= limit:
+                break
+            size -= len(found[0].encode())
+            html = html[: found.start()] + html[found.end() :]
+    html = MARKS.sub("", html)
+    size = len(html.encode())
+    if size > LIMIT - ROOM_FOR_VALUES:
+        raise TooLarge(f"{size:,} bytes of HTML, and {LIMIT - ROOM_FOR_VALUES:,} are the most.")
+    return html
+
+
+def mark_for(facts: Facts, items: Sequence[Item]) -> str:
+    """A word for the place-holders that no article can contain, as it is made from them."""
+    return hashlib.sha256(repr((facts, items)).encode()).hexdigest()[:20]
