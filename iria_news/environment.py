@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux, and a name is still to be added
 
@@ -88,7 +88,8 @@ def redis_urls(value: str, run_dir: Path) -> tuple[str, str]:
         return f"unix://{socket}", f"redis+socket://{socket}"
     parts = _split("REDIS_URL", value, {"redis", "rediss", "unix"}, "redis://127.0.0.1:6379/0")
     if parts.scheme == "unix":
-        return value, "redis+socket" + value.removeprefix("unix")
+        number = dict(parse_qsl(parts.query)).get("db", "0")
+        return value, f"redis+socket://{parts.path}?virtual_host={number}"
     if not parts.hostname:
         raise Misconfigured("REDIS_URL names no host. It looks like redis://127.0.0.1:6379/0.")
     return value, value
@@ -159,7 +160,11 @@ def _split(name: str, value: str, schemes: Iterable[str], example: str) -> Split
         parts = urlsplit(value)
         parts.port  # noqa: B018  # reading it is what checks it
     except ValueError as error:
-        raise Misconfigured(f"{name} cannot be read: {error}. It looks like {example}.") from error
+        # What urlsplit says may hold a piece of the password: "/" in it ends the host too early.
+        raise Misconfigured(
+            f"{name} cannot be read. It looks like {example}; "
+            "in a password, special characters are written as %XX."
+        ) from error
     if parts.scheme not in schemes:
         known = ", ".join(f"{scheme}://" for scheme in sorted(schemes))
         raise Misconfigured(

@@ -12,6 +12,7 @@ from django.db.models import Prefetch
 from django.urls import reverse
 
 from iria_news.articles.models import Article, Topic
+from iria_news.mail import headers
 from mailer import wording
 from mailer.models import Edition, EditionArticle
 from subscribers.models import Look
@@ -153,13 +154,13 @@ def _item(article: Article, zone: ZoneInfo, *, with_opening: bool) -> Item:
     topics = list(article.topics.all())
     published_at = article.published_at or article.modified_at
     return Item(
-        title=_one_line(article.title),
+        title=headers.one_line(article.title),
         url=settings.SITE_URL + article.get_absolute_url(),
         language=article.language,
         direction=article.direction,
         kind=article.kind,
-        standfirst=_one_line(article.standfirst),
-        byline=_one_line(article.byline),
+        standfirst=headers.one_line(article.standfirst),
+        byline=headers.one_line(article.byline),
         published_at=published_at,
         minutes=article.reading_minutes,
         topics=tuple(topic.name for topic in topics),
@@ -170,15 +171,11 @@ def _item(article: Article, zone: ZoneInfo, *, with_opening: bool) -> Item:
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _opening(body: str, standfirst: str) -> str:
     """The first paragraph of a body as plain text, unless the standfirst already says it."""
     for found in PARAGRAPH.finditer(body):
-        text = _one_line(unescape(TAG.sub("", found[1])))
-        if text and text != _one_line(standfirst):
+        text = headers.one_line(unescape(TAG.sub("", found[1])))
+        if text and text != headers.one_line(standfirst):
             return text
     return ""
 
@@ -196,7 +193,7 @@ def _picture(article: Article) -> Picture | None:
         url=url,
         width=article.lead_width,
         height=article.lead_height,
-        alt=_one_line(article.lead_alt) or _one_line(article.title),
-        caption=_one_line(article.lead_caption),
-        credit=_one_line(article.lead_credit),
+        alt=headers.one_line(article.lead_alt) or headers.one_line(article.title),
+        caption=headers.one_line(article.lead_caption),
+        credit=headers.one_line(article.lead_credit),
     )

@@ -5,12 +5,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 
 from iria_news.environment import SubmissionServer
 from tests.sink import Sink
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """On SQLite a file instead of memory: the processes of fault tests open it too."""
+    if settings.IS_SQLITE:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+        name = settings.DATA_DIR / f"test-{worker}.sqlite3"
+        settings.DATABASES["default"]["TEST"]["NAME"] = str(name)
 
 
 @pytest.fixture(autouse=True)

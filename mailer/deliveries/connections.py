@@ -5,10 +5,12 @@ import threading
 import time
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Kind, Result, ServerUnavailable, Session
 
-LEASE_MARGIN = 20  # seconds of the lease that must be left before MAIL is said
+LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Pool:
                 session.open()
         except ServerUnavailable as error:
             return Finished(submission, Result(Kind.NOT_SENT, error.stage, error.code), error)
-        if time.monotonic() > submission.not_after - LEASE_MARGIN:
+        if time.monotonic() > submission.not_after - settings.LEASE_SECONDS * LEASE_MARGIN:
             return Finished(submission, Result(Kind.NOT_SENT, "lease"))
         result = session.submit(
             sender=submission.sender,

@@ -6,9 +6,10 @@ on the wire. Times are the database's.
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
@@ -25,7 +26,6 @@ from mailer.models import (
 )
 from subscribers.models import InDoubt
 
-LEASE_SECONDS = 60  # renewed with every exchange; a silent minute means a dead worker
 LOSSES_TO_STUCK = 5  # leases lost in a row before a person must look
 JITTER = 0.2  # of a retry's wait, so that deferred batches do not come back in step
 COUNTED = [
@@ -82,7 +82,7 @@ def claim(worker: str) -> Lease | None:
     # locked row again after waiting, but never a sub-select of the outer WHERE.
     sql = f"""
         UPDATE mailer_batch SET state = 'leased', lease = lease + 1, leased_by = %s,
-            leased_until = {dialect.now(plus_seconds=LEASE_SECONDS)}
+            leased_until = {dialect.now(plus_seconds=settings.LEASE_SECONDS)}
         WHERE id = (
             SELECT b.id FROM mailer_batch b JOIN mailer_edition e ON e.id = b.edition_id
             WHERE e.state = 'sending' AND b.state = 'ready' AND b.not_before <= {dialect.now()}
@@ -115,10 +115,16 @@ def waiting(lease: Lease) -> list[Waiting]:
 
 
 def exchange(
-    leases: Iterable[Lease], outcomes: Sequence[Outcome], wanted: Sequence[Waiting]
+    leases: Iterable[Lease],
+    outcomes: Sequence[Outcome],
+    wanted: Sequence[Waiting],
+    *,
+    proven: Container[int] = (),
 ) -> Exchange:
     """Renew the leases, settle what finished and record the intents for what is next: one commit.
 
+    `proven` are batches whose suspects have passed: what killed their last owner was not in them,
+    and they are no longer on the way to being stuck.
     For a lease that was lost only accepted messages are recorded: a 250 is true whoever asked.
     Permission and the edition's state are read in the statement that records the intent (G5), so
     `intents` holds only what may leave now.
@@ -126,19 +132,19 @@ def exchange(
     done = Exchange()
     with transaction.atomic():
         for lease in leases:
-            if _renew(lease, outcomes):
+            if _renew(lease, outcomes, is_proven=lease.batch_id in proven):
                 done.held.add(lease.batch_id)
         _settle([o for o in outcomes if o.batch_id in done.held or o.state == DeliveryState.SENT])
         done.intents = _intend([row for row in wanted if row.batch_id in done.held])
     return done
 
 
-def _renew(lease: Lease, outcomes: Sequence[Outcome]) -> bool:
+def _renew(lease: Lease, outcomes: Sequence[Outcome], *, is_proven: bool) -> bool:
     mine = [outcome.state for outcome in outcomes if outcome.batch_id == lease.batch_id]
     sql = f"""
-        UPDATE mailer_batch SET leased_until = {dialect.now(plus_seconds=LEASE_SECONDS)},
+        UPDATE mailer_batch SET leased_until = {dialect.now(plus_seconds=settings.LEASE_SECONDS)},
             sent = sent + %s, failed = failed + %s, skipped = skipped + %s,
-            uncertain = uncertain + %s
+            uncertain = uncertain + %s{", losses = 0" if is_proven else ""}
         WHERE id = %s AND lease = %s AND state = 'leased'
     """  # noqa: S608  # fragments of ours
     counts = [mine.count(state) for state in COUNTED]

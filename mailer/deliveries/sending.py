@@ -28,7 +28,7 @@ from mailer.models import DeliveryState
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 10  # a silent server keeps us waiting; the lease must not notice
+RENEWALS = 6  # for each lease, at least: a silent server keeps us waiting, the lease must not end
 DATABASE_PATIENCE = 30  # seconds that results are kept while the database cannot be written
 SERVER_AWAY_MINUTES = 0.5  # until a batch is tried again whose server could not be reached
 FAULT_MINUTES = 1.0  # the same after an error of our own, or it would spin
@@ -61,6 +61,7 @@ class _Loop:
             size=settings.SMTP_CONNECTIONS_PER_WORKER,
             messages_each=settings.SMTP_MESSAGES_PER_CONNECTION,
         )
+        self.renew_seconds = settings.LEASE_SECONDS / RENEWALS
         self.recipients = Recipients()
         self.held: dict[int, Lease] = {}
         self.waiting: deque[Waiting] = deque()
@@ -80,7 +81,7 @@ class _Loop:
             if not self.in_flight and not (go_on and self.waiting):
                 break
             can_announce = go_on and bool(self._next())
-            finished = self.pool.collect(seconds=0 if can_announce else RENEW_SECONDS)
+            finished = self.pool.collect(seconds=0 if can_announce else self.renew_seconds)
             found = [self._outcome(one) for one in finished]
             go_on = go_on and not self.server_away
             self._turn(found, self._next() if go_on else [])
@@ -95,7 +96,7 @@ class _Loop:
         self._forget_lost(done)
         announced = {(intent.edition_id, intent.subscriber_id) for intent in done.intents}
         rows = {(row.edition_id, row.subscriber_id): row for row in wanted}
-        not_after = asked_at + leases.LEASE_SECONDS
+        not_after = asked_at + settings.LEASE_SECONDS
         broken = []
         for intent in done.intents:
             row = rows[intent.edition_id, intent.subscriber_id]
@@ -221,7 +222,8 @@ class _Loop:
         give_up = time.monotonic() + DATABASE_PATIENCE
         while True:
             try:
-                return leases.exchange(self.held.values(), found, wanted)
+                proven = self._proven(found)
+                return leases.exchange(self.held.values(), found, wanted, proven=proven)
             except OperationalError:
                 if time.monotonic() > give_up:
                     raise
@@ -229,6 +231,17 @@ class _Loop:
                 connection.close()
                 time.sleep(1)
                 wanted = []
+
+    def _proven(self, found: Sequence[Outcome]) -> set[int]:
+        """Batches that lost an owner, of which something is settled and no suspect is left."""
+        suspected = {row.batch_id for row in self.waiting if row.suspect}
+        suspected |= {row.batch_id for row in self.in_flight.values() if row.suspect}
+        settled = {outcome.batch_id for outcome in found}
+        return {
+            batch_id
+            for batch_id, lease in self.held.items()
+            if lease.losses and batch_id in settled and batch_id not in suspected
+        }
 
     def _forget_lost(self, done: Exchange) -> None:
         """Another worker has these batches now; what we wrote for them counts only if sent."""
@@ -266,7 +279,7 @@ class _Loop:
     def close(self) -> None:
         """Give back what we hold, after the replies of what is on the wire."""
         while self.in_flight:
-            found = [self._outcome(done) for done in self.pool.collect(seconds=RENEW_SECONDS)]
+            found = [self._outcome(done) for done in self.pool.collect(seconds=self.renew_seconds)]
             self._forget_lost(self._exchange(found, []))
         self.pool.close()
         for lease in list(self.held.values()):
