@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from environs import Env
 
 from iria_news import environment
+from iria_news.frame import unfold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -20,6 +21,7 @@ env = Env()
 DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / "data"))).absolute()
 RUN_DIR = environment.run_folder(DATA_DIR)  # sockets
 PORT = environment.port(env.str("PORT", "8000"))
+BIND = env.str("BIND", "127.0.0.1")  # where the web server of the one-machine default listens
 SITE_URL = environment.site_url(env.str("SITE_URL", f"http://localhost:{PORT}"))
 IS_HTTPS = SITE_URL.startswith("https://")
 
@@ -60,6 +62,8 @@ USES_MAIL_CATCHER = not EMAIL_URL
 INBOX_DIR = DATA_DIR / "inbox"  # one .eml file for each caught message
 SMTP_CONNECTIONS_PER_WORKER = env.int("SMTP_CONNECTIONS_PER_WORKER", 4)
 SMTP_MESSAGES_PER_CONNECTION = env.int("SMTP_MESSAGES_PER_CONNECTION", 100)
+# How long a worker may be silent before its batches are taken back. Renewed at every commit.
+LEASE_SECONDS = env.int("LEASE_SECONDS", 60)
 SENDING_WORKERS = env.int("SENDING_WORKERS", 2)  # processes of the one-machine default
 
 # --- database ---------------------------------------------------------------------------------
@@ -73,15 +77,25 @@ if IS_SQLITE:
         "timeout": 20,  # seconds to wait for the writer before us
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+else:
+    # A process frozen in mid-transaction gives up its locks before its lease runs out.
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _options["options"] = (
+        f"{_options.get('options', '')} "
+        f"-c idle_in_transaction_session_timeout={LEASE_SECONDS * 500}"
+    ).strip()
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis: broker and short-lived counters, never anything that must survive -------------------
 REDIS_URL, CELERY_BROKER_URL = environment.redis_urls(env.str("REDIS_URL", ""), RUN_DIR)
+USES_EMBEDDED_VALKEY = not env.str("REDIS_URL", "")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "iria",
+        # Seconds. A Redis that does not answer costs limits on sign-ups, not the sign-up.
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 
@@ -151,6 +165,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "iria_news.frame.admin_policy.admin_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -188,8 +203,10 @@ STORAGES = {
     },
 }
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "iria_news.frame.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
+UNFOLD = unfold.UNFOLD  # how the admin presents itself
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # unfold's login without ?next= would go to /accounts/profile/
 AUTH_PASSWORD_VALIDATORS = [

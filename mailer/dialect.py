@@ -52,6 +52,16 @@ def fetch(sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
+def flush_each_commit() -> None:
+    """Make each commit of this connection survive a power failure (G4).
+
+    PostgreSQL does so by itself. SQLite's WAL is flushed at checkpoints only, which is enough for
+    all that a person or a tick can do again, but not for the intent to send.
+    """
+    if not is_postgresql():
+        execute("PRAGMA synchronous = FULL")
+
+
 class _BitOr:
     """The aggregate bit_or, which SQLite lacks."""
 

@@ -1,7 +1,11 @@
 """Past editions for readers, and two checks for machines. GET only."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from django.core.paginator import Paginator
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Value
@@ -17,8 +21,18 @@ from mailer import monitoring
 from mailer.models import Edition, EditionArticle, EditionState
 from subscribers.models import Newsletter
 
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
 PER_PAGE = 30
 PUBLIC_STATES = [EditionState.SENDING, EditionState.DONE, EditionState.PAUSED]
+
+
+class Shown(TypedDict):
+    """What lists say of an edition besides its columns."""
+
+    article_count: int
+    headline: str
 
 
 @require_safe
@@ -31,9 +45,17 @@ def edition_list(request: HttpRequest) -> HttpResponse:
         chosen = get_object_or_404(newsletters, slug=slug)
         editions = editions.filter(newsletter=chosen)
     page = Paginator(editions, PER_PAGE).get_page(request.GET.get("page"))
-    for edition in page:
-        edition.month = date_format(edition.slot, "F Y")
-    context = {"page": page, "newsletters": newsletters, "chosen": chosen, "section": "editions"}
+    months = [
+        (month, list(editions_of_month))
+        for month, editions_of_month in groupby(page, key=lambda one: date_format(one.slot, "F Y"))
+    ]
+    context = {
+        "page": page,
+        "months": months,
+        "newsletters": newsletters,
+        "chosen": chosen,
+        "section": "editions",
+    }
     return render(request, "mailer/editions.html", context)
 
 
@@ -41,17 +63,13 @@ def edition_list(request: HttpRequest) -> HttpResponse:
 def edition_page(request: HttpRequest, slug: str) -> HttpResponse:
     """The public copy of an edition, with all its topics."""
     edition = get_object_or_404(_public(), slug=slug)
-    articles = list(
-        Article.objects.published()
-        .without_body()
-        .filter(editions=edition)
-        .order_by("editionarticle__bit")
-        .prefetch_related("topics")
-    )
+    readable = Article.objects.published().without_body().prefetch_related("topics")
+    shown = readable.in_bulk(edition.items.values_list("article", flat=True))
+    ranked = edition.items.order_by("bit").values_list("article", flat=True)
+    articles = [shown[pk] for pk in ranked if pk in shown]
     siblings = _public().filter(newsletter=edition.newsletter)
     context = {
         "edition": edition,
-        "headline": edition.headline,
         "articles": articles,
         "sections": _sections(articles),
         "older": siblings.filter(slot__lt=edition.slot).first(),
@@ -77,10 +95,10 @@ def _sections(articles: Iterable[Article]) -> list[Section]:
     return list(sections.values())
 
 
-def _public() -> QuerySet[Edition]:
+def _public() -> QuerySet[WithAnnotations[Edition, Shown]]:
     """Editions that anybody may read, with the headline that the list shows."""
     items = EditionArticle.objects.filter(edition=OuterRef("pk")).order_by("bit")
-    return (
+    editions = (
         Edition.objects.filter(
             started_at__isnull=False, state__in=PUBLIC_STATES, newsletter__is_private=False
         )
@@ -95,6 +113,8 @@ def _public() -> QuerySet[Edition]:
         )
         .order_by("-slot", "-pk")
     )
+    # django-stubs names the annotated type anew in each expression; it is this one.
+    return cast("QuerySet[WithAnnotations[Edition, Shown]]", editions)
 
 
 @never_cache

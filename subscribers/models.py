@@ -177,6 +177,14 @@ class Subscriber(models.Model):
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    def open(self) -> SubscriptionQuerySet:
+        """Not ended, confirmed or not."""
+        return self.filter(ended_at__isnull=True)
+
+    def asked_for(self) -> SubscriptionQuerySet:
+        """Waiting for its confirmation."""
+        return self.open().filter(confirmed_at__isnull=True)
+
     def active(self) -> SubscriptionQuerySet:
         """Confirmed and not ended, of a person who is still there."""
         return self.filter(
@@ -291,8 +299,19 @@ class ServiceMailState(models.TextChoices):
 
 
 class ServiceMailQuerySet(models.QuerySet["ServiceMail"]):
+    def confirmations(self) -> ServiceMailQuerySet:
+        return self.filter(kind=ServiceMailKind.CONFIRMATION)
+
+    def unused(self) -> ServiceMailQuerySet:
+        """Whose link, if it works once, still works."""
+        return self.filter(used_at__isnull=True)
+
     def due(self) -> ServiceMailQuerySet:
         return self.filter(state=ServiceMailState.WAITING, not_before__lte=Now())
+
+    def left_behind(self) -> ServiceMailQuerySet:
+        """In flight for too long: `not_before` is then when its worker is taken for dead."""
+        return self.filter(state=ServiceMailState.SENDING, not_before__lte=Now())
 
 
 class ServiceMail(models.Model):

@@ -40,6 +40,7 @@ def _start() -> None:
         "SECURE_SSL_REDIRECT": "0",
         "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
     }
+    (folder / "static").mkdir()  # WhiteNoise warns when it is missing
     _start_valkey(folder)
     if "--db=postgresql" in sys.argv:
         _start_postgresql(folder)

@@ -52,6 +52,10 @@ class ArticleQuerySet(models.QuerySet["Article"]):
         """What a reader may see now, by the database's clock."""
         return self.filter(state=ArticleState.PUBLISHED, published_at__lte=Now())
 
+    def readable(self) -> ArticleQuerySet:
+        """What has a page: everything published, and the headlines of what was withdrawn since."""
+        return self.exclude(state=ArticleState.DRAFT).filter(published_at__lte=Now())
+
     def newest_first(self) -> ArticleQuerySet:
         return self.order_by("-published_at", "-pk")
 

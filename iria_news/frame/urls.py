@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from iria_news.frame import views
+
+urlpatterns = [
+    path("media/<path:path>", views.media, name="media"),
+    path("robots.txt", views.robots, name="robots"),
+]

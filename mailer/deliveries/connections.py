@@ -91,6 +91,14 @@ class Pool:
     def _submit(self, session: Session, submission: Submission) -> Finished:
         if session.submitted >= self._messages_each:
             session.close()  # servers cut lines that carry too many; better at our moment
+        used_before = session.is_open
+        finished = self._try(session, submission)
+        if used_before and finished.result.kind is Kind.NOT_SENT and finished.unavailable is None:
+            # The server closed the line between two messages, as it may. That is no failure.
+            finished = self._try(session, submission)
+        return finished
+
+    def _try(self, session: Session, submission: Submission) -> Finished:
         try:
             if not session.is_open:
                 session.open()

@@ -323,6 +323,10 @@ def _take_back(batch: Batch) -> bool:
         WHERE id = %s AND lease = %s AND state = 'leased' AND leased_until < {dialect.now()}
     """  # noqa: S608  # fragments of ours
     with transaction.atomic():
+        # Frozen in mid-transaction, an owner holds the row's lock; the tick must not wait for it.
+        free = Batch.objects.select_for_update(skip_locked=True).filter(pk=batch.pk)
+        if not free.exists():
+            return False
         if not dialect.execute(sql, [state.value, losses, batch.pk, batch.lease]):
             return False  # its owner woke up and renewed it
         _resolve_found(batch)

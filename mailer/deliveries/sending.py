@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from iria_news import mail
 from iria_news.smtp import Kind, ServerUnavailable
-from mailer import editions, messages, stopping
+from mailer import dialect, editions, messages, stopping
 from mailer.deliveries import leases, outcomes
 from mailer.deliveries.connections import Finished, Pool, Submission
 from mailer.deliveries.leases import Exchange, Intent, Lease, Waiting
@@ -42,6 +42,7 @@ def send_ready_batches(*, worker: str, seconds: float) -> int:
     Returns how many messages were accepted. Whatever raises, leases are given back, unless the
     database is away; then the reaper takes them.
     """
+    dialect.flush_each_commit()
     loop = _Loop(worker)
     try:
         loop.run(until=time.monotonic() + seconds)

@@ -91,7 +91,9 @@ def _database_url() -> str:
     values = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['NAME']}"
-    options = "&".join(f"{name}={value}" for name, value in values["OPTIONS"].items())
+    options = "&".join(
+        f"{name}={value}" for name, value in values["OPTIONS"].items() if name != "options"
+    )
     host = values["HOST"].replace("/", "%2F")
     user = values["USER"] + (f":{values['PASSWORD']}" if values["PASSWORD"] else "")
     place = f"{user}@{host}" + (f":{values['PORT']}" if values["PORT"] else "")

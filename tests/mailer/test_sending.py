@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from mailer import editions, ledger, stopping
@@ -180,6 +181,7 @@ def test_a_pause_stops_within_what_is_on_the_wire_and_resume_sends_the_rest(sink
     def pause_at_ten(to: str) -> str:
         if len(sink.taken) == 10:
             Edition.objects.filter(pk=edition.pk).update(state=EditionState.PAUSED)
+            connection.close()  # this runs in a thread of the sink
         return "250 ok"
 
     sink.script.dot = pause_at_ten

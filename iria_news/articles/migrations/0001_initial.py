@@ -4,53 +4,168 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Topic',
+            name="Topic",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60, unique=True)),
-                ('slug', models.SlugField(max_length=60, unique=True)),
-                ('description', models.CharField(blank=True, help_text="One sentence, shown at the head of the topic's page.", max_length=200)),
-                ('position', models.PositiveSmallIntegerField(default=0, help_text='Order in the navigation; smaller comes first.')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60, unique=True)),
+                ("slug", models.SlugField(max_length=60, unique=True)),
+                (
+                    "description",
+                    models.CharField(
+                        blank=True,
+                        help_text="One sentence, shown at the head of the topic's page.",
+                        max_length=200,
+                    ),
+                ),
+                (
+                    "position",
+                    models.PositiveSmallIntegerField(
+                        default=0, help_text="Order in the navigation; smaller comes first."
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position', 'name'],
+                "ordering": ["position", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Article',
+            name="Article",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=200)),
-                ('slug', models.SlugField(max_length=120, unique=True)),
-                ('kind', models.CharField(blank=True, help_text='Analysis, Commentary, Backgrounder ... or nothing.', max_length=30)),
-                ('standfirst', models.TextField(blank=True, help_text='Two or three sentences. Digests show them in full.', max_length=600)),
-                ('body', models.TextField(help_text='HTML. Whatever is not allowed is taken out when saved.')),
-                ('byline', models.CharField(help_text='The desk or person that signs.', max_length=100)),
-                ('language', models.CharField(choices=[('en', 'English'), ('ar', 'العربية'), ('de', 'Deutsch'), ('fr', 'Français'), ('ja', '日本語')], default='en', max_length=5)),
-                ('lead_image', models.ImageField(blank=True, height_field='lead_height', upload_to='articles/', width_field='lead_width')),
-                ('lead_width', models.PositiveIntegerField(blank=True, editable=False, null=True)),
-                ('lead_height', models.PositiveIntegerField(blank=True, editable=False, null=True)),
-                ('lead_alt', models.CharField(blank=True, help_text='What the picture shows, for those who cannot see it.', max_length=250)),
-                ('lead_caption', models.CharField(blank=True, help_text='What it means.', max_length=300)),
-                ('lead_credit', models.CharField(blank=True, help_text='Whose it is.', max_length=100)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('withdrawn', 'Withdrawn')], default='draft', max_length=9)),
-                ('published_at', models.DateTimeField(blank=True, help_text='UTC. A time ahead publishes the article then.', null=True)),
-                ('modified_at', models.DateTimeField(auto_now=True)),
-                ('reading_minutes', models.PositiveSmallIntegerField(default=1, editable=False)),
-                ('source_guid', models.CharField(blank=True, editable=False, help_text='The guid of the feed item this was imported from.', max_length=300, null=True, unique=True)),
-                ('topics', models.ManyToManyField(related_name='articles', to='articles.topic')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=200)),
+                ("slug", models.SlugField(max_length=120, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        blank=True,
+                        help_text="Analysis, Commentary, Backgrounder ... or nothing.",
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "standfirst",
+                    models.TextField(
+                        blank=True,
+                        help_text="Two or three sentences. Digests show them in full.",
+                        max_length=600,
+                    ),
+                ),
+                (
+                    "body",
+                    models.TextField(
+                        help_text="HTML. Whatever is not allowed is taken out when saved."
+                    ),
+                ),
+                (
+                    "byline",
+                    models.CharField(help_text="The desk or person that signs.", max_length=100),
+                ),
+                (
+                    "language",
+                    models.CharField(
+                        choices=[
+                            ("en", "English"),
+                            ("ar", "العربية"),
+                            ("de", "Deutsch"),
+                            ("fr", "Français"),
+                            ("ja", "日本語"),
+                        ],
+                        default="en",
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "lead_image",
+                    models.ImageField(
+                        blank=True,
+                        height_field="lead_height",
+                        upload_to="articles/",
+                        width_field="lead_width",
+                    ),
+                ),
+                ("lead_width", models.PositiveIntegerField(blank=True, editable=False, null=True)),
+                ("lead_height", models.PositiveIntegerField(blank=True, editable=False, null=True)),
+                (
+                    "lead_alt",
+                    models.CharField(
+                        blank=True,
+                        help_text="What the picture shows, for those who cannot see it.",
+                        max_length=250,
+                    ),
+                ),
+                (
+                    "lead_caption",
+                    models.CharField(blank=True, help_text="What it means.", max_length=300),
+                ),
+                (
+                    "lead_credit",
+                    models.CharField(blank=True, help_text="Whose it is.", max_length=100),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("draft", "Draft"),
+                            ("published", "Published"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="draft",
+                        max_length=9,
+                    ),
+                ),
+                (
+                    "published_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="UTC. A time ahead publishes the article then.",
+                        null=True,
+                    ),
+                ),
+                ("modified_at", models.DateTimeField(auto_now=True)),
+                ("reading_minutes", models.PositiveSmallIntegerField(default=1, editable=False)),
+                (
+                    "source_guid",
+                    models.CharField(
+                        blank=True,
+                        editable=False,
+                        help_text="The guid of the feed item this was imported from.",
+                        max_length=300,
+                        null=True,
+                        unique=True,
+                    ),
+                ),
+                ("topics", models.ManyToManyField(related_name="articles", to="articles.topic")),
             ],
             options={
-                'indexes': [models.Index(fields=['state', '-published_at'], name='articles_by_time')],
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('state', 'published'), _negated=True), ('published_at__isnull', False), _connector='OR'), name='published_articles_have_a_time')],
+                "indexes": [
+                    models.Index(fields=["state", "-published_at"], name="articles_by_time")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "published"), _negated=True),
+                            ("published_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="published_articles_have_a_time",
+                    )
+                ],
             },
         ),
     ]

@@ -1,0 +1,121 @@
+"""An email address as typed: checked, comparable, hashable, masked. Asks no network."""
+
+import unicodedata
+from dataclasses import dataclass
+
+import email_validator
+import idna
+
+from iria_news import keys
+
+LONGEST = 254  # characters, RFC 5321 section 4.5.3.1.3 less the angle brackets
+EXAMPLE = "It should look like name@example.org."
+# They end lines or strings somewhere on the way and could smuggle in a header of their own.
+NEVER_IN_AN_ADDRESS = frozenset("\r\n\0\u0085\u2028\u2029")
+
+# Domains that many readers have, and what is typed for them. Only spellings that no mail
+# provider of that name uses: a suggestion that is wrong costs more trust than it saves.
+OFTEN_MISTYPED = {
+    "gmail.com": "gmial.com gmai.com gmal.com gamil.com gnail.com gmail.con gmail.co gmail.cm "
+    "gmail.comm gmaill.com gmil.com gmaul.com gmsil.com ggmail.com",
+    "googlemail.com": "googelmail.com googlemial.com googlemail.con",
+    "hotmail.com": "hotmial.com hotmai.com hotmal.com hotmil.com hotmail.con hotmail.co "
+    "homail.com hotnail.com hotmaill.com",
+    "outlook.com": "outlok.com outloook.com outlook.con outlook.co outlock.com oulook.com",
+    "yahoo.com": "yaho.com yahooo.com yahoo.con yhaoo.com yhoo.com yahoo.comm",
+    "icloud.com": "iclod.com icloud.con icoud.com icloud.co iclould.com",
+    "proton.me": "protn.me proton.mee",
+    "web.de": "wep.de web.dee",
+    "gmx.de": "gmx.dee gxm.de",
+}
+MEANT = {typed: meant for meant, spellings in OFTEN_MISTYPED.items() for typed in spellings.split()}
+
+
+class BadAddress(ValueError):
+    """Nobody can be written to at this address. The message is a sentence for the reader."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """One mailbox. Two spellings of it have the same `key` and the same `hash`."""
+
+    address: str  # what we write to
+    key: str  # for comparing only
+    hash: str  # what a Suppression holds
+
+
+def parse(typed: str) -> Address:
+    """Check an address without asking the network. Raises BadAddress with what to change.
+
+    The local part stays exactly as typed, for only its server knows what upper case means there.
+    So does a domain in ASCII; any other is kept as its A-label (IDNA 2008), which every mail
+    server takes.
+    """
+    trimmed = unicodedata.normalize("NFC", typed.strip(" \t"))
+    _refuse_the_obvious(trimmed)
+    try:
+        checked = email_validator.validate_email(
+            trimmed, check_deliverability=False, allow_smtputf8=False, strict=True
+        )
+    except email_validator.EmailNotValidError as error:
+        raise BadAddress(f"The address “{trimmed}” cannot be right. {EXAMPLE}") from error
+    domain = trimmed.rpartition("@")[2]
+    if not domain.isascii():
+        domain = checked.ascii_domain
+    key = f"{checked.local_part.casefold()}@{checked.ascii_domain.lower()}"
+    return Address(f"{checked.local_part}@{domain}", key, hash_of(key))
+
+
+def hash_of(key: str) -> str:
+    """The one-way mark of an address key, which outlives the erasure of its owner."""
+    return keys.keyed_hash("address", key)
+
+
+def suggestion(address: Address) -> str:
+    """The address that was probably meant, or nothing. Only ever a question to the reader."""
+    local_part, _, domain = address.address.rpartition("@")
+    meant = MEANT.get(domain.lower())
+    return f"{local_part}@{meant}" if meant else ""
+
+
+def masked(address: str) -> str:
+    """Show enough for its owner to know it again, and not enough for a reader of the link."""
+    local_part, _, domain = address.rpartition("@")
+    if not local_part:
+        return ""
+    try:
+        shown = idna.decode(domain)
+    except (idna.IDNAError, UnicodeError):
+        shown = domain
+    return f"{local_part[0]}•••@{shown}"
+
+
+def _refuse_the_obvious(typed: str) -> None:
+    """Say precisely what the usual mistakes are; the validator judges the rest."""
+    if not typed:
+        raise BadAddress(f"Enter your email address. {EXAMPLE}")
+    if NEVER_IN_AN_ADDRESS.intersection(typed):
+        raise BadAddress(f"The address has a line break in it. {EXAMPLE}")
+    if len(typed) > LONGEST:
+        raise BadAddress(f"The address is longer than {LONGEST} characters. {EXAMPLE}")
+    if typed.count("@") != 1:
+        number = "more than one" if "@" in typed else "no"
+        raise BadAddress(f"The address “{typed}” has {number} @ sign. {EXAMPLE}")
+    if any(character.isspace() for character in typed):
+        raise BadAddress(f"The address “{typed}” has a blank in it. {EXAMPLE}")
+    _refuse_half_an_address(typed)
+
+
+def _refuse_half_an_address(typed: str) -> None:
+    local_part, _, domain = typed.partition("@")
+    if not local_part or not domain:
+        side = "after" if local_part else "before"
+        raise BadAddress(f"The address “{typed}” has nothing {side} the @ sign. {EXAMPLE}")
+    if "." not in domain and domain.isascii():
+        raise BadAddress(f"The address “{typed}” has no dot after the @ sign. {EXAMPLE}")
+    for character in local_part:
+        if not character.isascii():
+            raise BadAddress(
+                f"Letters such as {character} before the @ do not reach our mail server yet. "
+                "Use another address if you have one."
+            )

@@ -1,0 +1,119 @@
+"""What can be joined: newsletters, what they carry, when they come, in words for readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from iria_news.articles.models import Topic
+from subscribers.models import (
+    Cadence,
+    Newsletter,
+    NewsletterQuerySet,
+    SubscriptionQuerySet,
+    Weekday,
+)
+
+RATES = {
+    Cadence.AT_ONCE: "as it happens",
+    Cadence.DAILY: "up to 7 mails a week",
+    Cadence.WEEKDAYS: "up to 5 mails a week",
+    Cadence.WEEKLY: "1 mail a week",
+}
+# Whoever gives only an address gets the first of these that is offered. Never alerts, unless there
+# is nothing else: mail at any hour is something to ask for.
+USUAL_FIRST = [Cadence.DAILY, Cadence.WEEKDAYS, Cadence.WEEKLY, Cadence.AT_ONCE]
+
+
+@dataclass(frozen=True)
+class Offer:
+    newsletter: Newsletter
+    topics: list[Topic]  # what it carries
+
+    @property
+    def rate(self) -> str:
+        return RATES[Cadence(self.newsletter.cadence)]
+
+    @property
+    def comes(self) -> str:
+        return comes(self.newsletter)
+
+
+def public() -> list[Offer]:
+    """Everything anybody may join, quietest surprise first. Three queries."""
+    return _offers(Newsletter.objects.offered())
+
+
+def to_subscriber(subscriber_id: int) -> list[Offer]:
+    """What this person may tick: the public ones, and private ones they are on."""
+    theirs = Newsletter.objects.filter(
+        subscriptions__subscriber=subscriber_id, subscriptions__ended_at__isnull=True
+    )
+    return _offers((Newsletter.objects.offered() | theirs).distinct())
+
+
+def usual(offers: list[Offer]) -> list[Offer]:
+    """What somebody gets who gives only an address: one newsletter, or none if none is offered."""
+    return offers[:1]
+
+
+def carried(newsletter: Newsletter, topics: Iterable[Topic]) -> list[Topic]:
+    """Those of the topics that this newsletter carries. None chosen for it means all."""
+    its_own = set(newsletter.topics.all())
+    return [topic for topic in topics if not its_own or topic in its_own]
+
+
+def comes(newsletter: Newsletter) -> str:
+    """When it arrives, as the end of a sentence: "on Mondays at 08:00 (Europe/Berlin)"."""
+    if newsletter.cadence == Cadence.AT_ONCE:
+        return "at once, when an article is published"
+    at = f"at {newsletter.wall_time:%H:%M} ({newsletter.zone})"
+    if newsletter.cadence == Cadence.WEEKLY and newsletter.weekday is not None:
+        return f"on {Weekday(newsletter.weekday).label}s {at}"
+    return f"{'on weekdays' if newsletter.cadence == Cadence.WEEKDAYS else 'every day'} {at}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One subscription as a reader is told about it."""
+
+    newsletter: Newsletter
+    topics: list[Topic]
+    all_topics: bool  # everything the newsletter carries
+
+    @property
+    def comes(self) -> str:
+        return comes(self.newsletter)
+
+    @property
+    def follows(self) -> str:
+        """The topics in words: "all", "Asia-Pacific, Europe and US"."""
+        if self.all_topics:
+            return "all"
+        *others, last = [topic.name for topic in self.topics] or ["no topic"]
+        return f"{', '.join(others)} and {last}" if others else last
+
+
+def places(subscriptions: SubscriptionQuerySet) -> list[Place]:
+    """What these subscriptions bring, in the order of their newsletters' names. Four queries."""
+    number_of_topics = Topic.objects.count()
+    rows = subscriptions.select_related("newsletter").prefetch_related(
+        "topics", "newsletter__topics"
+    )
+    return [
+        Place(
+            row.newsletter,
+            list(row.topics.all()),
+            len(row.topics.all()) >= (len(row.newsletter.topics.all()) or number_of_topics),
+        )
+        for row in rows.order_by("newsletter__name")
+    ]
+
+
+def _offers(newsletters: NewsletterQuerySet) -> list[Offer]:
+    all_topics = list(Topic.objects.all())
+    offers = [
+        Offer(newsletter, list(newsletter.topics.all()) or all_topics)
+        for newsletter in newsletters.prefetch_related("topics")
+    ]
+    return sorted(offers, key=lambda offer: USUAL_FIRST.index(Cadence(offer.newsletter.cadence)))

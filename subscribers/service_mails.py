@@ -1,0 +1,220 @@
+"""Mails that a person asked for: written down first, sent by a worker. The rows are the queue."""
+
+import contextlib
+import functools
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from iria_news import keys, mail, smtp
+from iria_news.mail import headers
+from subscribers import links, offers
+from subscribers.models import (
+    ServiceMail,
+    ServiceMailKind,
+    ServiceMailQuerySet,
+    ServiceMailState,
+    Subscriber,
+    SubscriberState,
+)
+
+logger = logging.getLogger(__name__)
+
+SERVICE_MAIL = 2  # the tag of our message keys
+
+# A form must not become a way to flood somebody's mailbox.
+CONFIRMATIONS = {timedelta(minutes=15): 1, timedelta(days=1): 3}
+UNANSWERED = 5  # confirmations in all, as long as none is answered
+LINKS = {timedelta(minutes=15): 1, timedelta(days=1): 3}  # "mail me my link"
+NOTICES = {timedelta(days=1): 1}  # somebody entered the address of one who is with us
+
+RETRY_AFTER = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]  # then every hour
+GIVE_UP_AFTER = timedelta(days=1)  # who asked has long given up or asked again
+SILENCE = timedelta(minutes=2)  # a worker that settled nothing for so long is taken for dead
+CANDIDATES = 5
+
+
+def ask_to_confirm(subscriber: Subscriber) -> bool:
+    """Ask for a confirmation mail; False if the person had enough of them."""
+    unanswered = ServiceMail.objects.confirmations().unused().filter(subscriber=subscriber)
+    if unanswered.count() >= UNANSWERED:
+        return False
+    return _ask(subscriber, ServiceMailKind.CONFIRMATION, CONFIRMATIONS)
+
+
+def ask_for_link(subscriber: Subscriber) -> bool:
+    """Ask for a mail with the preferences link; False if the person had enough of them."""
+    return _ask(subscriber, ServiceMailKind.PREFERENCES, LINKS)
+
+
+def notify(subscriber: Subscriber) -> bool:
+    """Tell somebody who is with us that their address was entered; False if told today."""
+    return _ask(subscriber, ServiceMailKind.PREFERENCES, NOTICES)
+
+
+def _ask(subscriber: Subscriber, kind: ServiceMailKind, at_most: Mapping[timedelta, int]) -> bool:
+    of_this_kind = ServiceMail.objects.filter(subscriber=subscriber, kind=kind)
+    for period, most in at_most.items():
+        if of_this_kind.filter(asked_at__gt=timezone.now() - period).count() >= most:
+            return False
+    ServiceMail.objects.create(subscriber=subscriber, kind=kind)
+    return True
+
+
+def due_exists() -> bool:
+    """Whether a worker is needed: something waits, or was left behind by a dead worker."""
+    return ServiceMail.objects.due().exists() or ServiceMail.objects.left_behind().exists()
+
+
+def send_due() -> int:
+    """Send everything that is due, over one connection; return how many were accepted.
+
+    May run twice at once: each mail is claimed by one worker. Killed half-way, the mail it was at
+    goes out again after two minutes, with the same Message-ID. Stops at the first sign that the
+    server is away: the others would only wait for nothing, one by one.
+    """
+    _take_back()
+    _give_up()
+    accepted = 0
+    with contextlib.closing(smtp.Session(settings.SUBMISSION_SERVER)) as session:
+        while service_mail := _claim():
+            context = _context(service_mail)
+            if context is None:
+                _settle(service_mail, ServiceMailState.FAILED, "not needed")
+                continue
+            result = _submit(session, service_mail, mail.render_body(service_mail.kind, context))
+            _settle_as(service_mail, result)
+            accepted += result.kind is smtp.Kind.ACCEPTED
+            if result.kind is smtp.Kind.NOT_SENT:
+                break
+    return accepted
+
+
+def _take_back() -> None:
+    taken = ServiceMail.objects.left_behind().update(
+        state=ServiceMailState.WAITING, not_before=Now(), reason="worker lost"
+    )
+    if taken:
+        logger.warning("%d service mails were left behind by a lost worker", taken)
+
+
+def _give_up() -> None:
+    too_late = ServiceMail.objects.filter(
+        state=ServiceMailState.WAITING, asked_at__lt=timezone.now() - GIVE_UP_AFTER
+    )
+    given_up = too_late.update(state=ServiceMailState.FAILED, settled_at=Now())
+    if given_up:
+        logger.warning("%d service mails could not be sent within a day", given_up)
+
+
+def _claim() -> ServiceMail | None:
+    """Commit the intent to send one mail; None when nothing is due, or others were quicker.
+
+    `not_before` of a mail in flight is when its worker is to be taken for dead.
+    """
+    due = ServiceMail.objects.due().select_related("subscriber").order_by("not_before", "pk")
+    for candidate in due[:CANDIDATES]:
+        won = ServiceMail.objects.filter(
+            pk=candidate.pk, state=ServiceMailState.WAITING, attempts=candidate.attempts
+        ).update(
+            state=ServiceMailState.SENDING,
+            attempts=F("attempts") + 1,
+            not_before=Now() + SILENCE,
+        )
+        if won:
+            candidate.attempts += 1
+            return candidate
+    return None
+
+
+def _submit(session: smtp.Session, service_mail: ServiceMail, body: mail.Body) -> smtp.Result:
+    key = keys.message_key(SERVICE_MAIL, 0, service_mail.pk)
+    recipient = service_mail.subscriber.address
+    try:
+        message = mail.service_message(body=body, recipient=recipient, key=key, at=timezone.now())
+    except headers.BadHeader:  # an address that came in some other way than by our form
+        return smtp.Result(smtp.Kind.REFUSED, "address")
+    submit = functools.partial(
+        session.submit,
+        sender=mail.return_path(key),
+        recipient=recipient,
+        message=message,
+        key=key,
+    )
+    try:
+        fresh = not session.is_open
+        if fresh:
+            session.open()
+        result = submit()
+        if result.kind is smtp.Kind.NOT_SENT and not fresh:  # it takes so many on one connection
+            session.open()
+            result = submit()
+    except smtp.ServerUnavailable as error:
+        return smtp.Result(smtp.Kind.NOT_SENT, error.stage, error.code, "", error.text)
+    return result
+
+
+def _settle_as(service_mail: ServiceMail, result: smtp.Result) -> None:
+    """Sent, failed, or waiting again; in doubt is waiting, too, for the Message-ID is the same."""
+    reason = f"{result.code or result.kind.value} {result.enhanced or result.stage}"
+    if result.kind is smtp.Kind.ACCEPTED:
+        _settle(service_mail, ServiceMailState.SENT, reason)
+        return
+    # The reply's text may name the address, so it is not logged.
+    logger.warning("Service mail %d, try %d: %s", service_mail.pk, service_mail.attempts, reason)
+    # A refused sender is our trouble, and over one day; the recipient has nothing to do with it.
+    if result.kind is smtp.Kind.REFUSED and result.stage != "mail":
+        _settle(service_mail, ServiceMailState.FAILED, reason)
+    else:
+        pause = RETRY_AFTER[min(service_mail.attempts, len(RETRY_AFTER)) - 1]
+        _mine(service_mail).update(
+            state=ServiceMailState.WAITING, not_before=Now() + pause, reason=reason
+        )
+
+
+def _settle(service_mail: ServiceMail, state: ServiceMailState, reason: str) -> None:
+    rows = _mine(service_mail)
+    if state is ServiceMailState.SENT:  # a 250 is true, whoever has the mail by now
+        rows = ServiceMail.objects.filter(pk=service_mail.pk)
+    rows.update(state=state, settled_at=Now(), reason=reason)
+
+
+def _mine(service_mail: ServiceMail) -> ServiceMailQuerySet:
+    """The row, if no other worker has claimed it since: each claim adds one attempt."""
+    return ServiceMail.objects.filter(
+        pk=service_mail.pk, state=ServiceMailState.SENDING, attempts=service_mail.attempts
+    )
+
+
+def _context(service_mail: ServiceMail) -> dict[str, object] | None:
+    """What the templates of this kind show. None when there is nothing to say any more."""
+    subscriber = service_mail.subscriber
+    if subscriber.state == SubscriberState.ERASED:
+        return None
+    if service_mail.kind == ServiceMailKind.PREFERENCES:
+        return _preferences_context(service_mail)
+    places = subscriber.subscriptions.asked_for()
+    if service_mail.used_at is not None or not places.exists():
+        return None
+    return {
+        "address": subscriber.address,
+        "asked_at": service_mail.asked_at,
+        "deadline": service_mail.asked_at + links.CONFIRM_WITHIN,
+        "places": offers.places(places),
+        "button_url": links.confirm_url(service_mail.pk, service_mail.asked_at),
+    }
+
+
+def _preferences_context(service_mail: ServiceMail) -> dict[str, object]:
+    subscriber = service_mail.subscriber
+    return {
+        "address": subscriber.address,
+        "asked_at": service_mail.asked_at,
+        "places": offers.places(subscriber.subscriptions.active()),
+        "button_url": links.preferences_url(subscriber.pk, service_mail.asked_at),
+    }

@@ -1,0 +1,60 @@
+"""Forms as a person sends them, and a submission server that keeps what it gets."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import time_machine
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from iria_news.environment import SubmissionServer
+from iria_news.frame import form_age
+from subscribers.views import joining
+from tests.sink import Sink
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many sign-ups in one test need not wait; the test about the pace asks for it."""
+    if "at_real_pace" not in request.fixturenames:
+        monkeypatch.setattr(joining, "EVEN_PACE", 0)
+
+
+@pytest.fixture
+def at_real_pace() -> float:
+    return joining.EVEN_PACE
+
+
+@pytest.fixture
+def sink(tmp_path: Path, settings) -> Iterator[Sink]:
+    path = tmp_path / "smtp"
+    settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(path))
+    with Sink(path) as sink:
+        yield sink
+
+
+@pytest.fixture
+def sign_up(client: Client) -> Callable[..., HttpResponse]:
+    """Send the sign-up form ten seconds after it was shown."""
+
+    def send(email: str = "mara@example.org", **fields: object) -> HttpResponse:
+        return client.post("/subscribe/", {"email": email, "form_age": aged(seconds=10), **fields})
+
+    return send
+
+
+def aged(**age: float) -> str:
+    """The hidden field of a form that was shown so long ago."""
+    with time_machine.travel(timezone.now() - timedelta(**age), tick=False):
+        return form_age.issue()
+
+
+def link_in(text: str, path: str) -> str:
+    """The path of the first link of ours that begins with it."""
+    found = re.search(rf"https://news\.ir-ia\.example({path}[a-z2-7]+/?)", text)
+    assert found, f"no link to {path} in {text}"
+    return found.group(1)
