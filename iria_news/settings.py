@@ -6,6 +6,7 @@ local mail catcher, all below DATA_DIR, started by `iria_news.supervisor`.
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env
@@ -196,17 +197,13 @@ MEDIA_URL = "/media/"
 MEDIA_ROOT = DATA_DIR / "media"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {
-        "BACKEND": env.str(
-            "STATICFILES_BACKEND", "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        )
-    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = "iria_news.frame.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
-UNFOLD = unfold.UNFOLD  # how the admin presents itself
+UNFOLD: dict[str, Any] = unfold.UNFOLD  # how the admin presents itself
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"  # unfold's login without ?next= would go to /accounts/profile/
 AUTH_PASSWORD_VALIDATORS = [

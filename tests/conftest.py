@@ -11,6 +11,10 @@ from django.core.cache import cache
 from iria_news.environment import SubmissionServer
 from tests.sink import Sink
 
+# Names with hashes need collectstatic, which a test run has no reason to wait for.
+settings.STORAGES["staticfiles"]["BACKEND"] = (
+    "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 

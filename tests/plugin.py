@@ -38,7 +38,6 @@ def _start() -> None:
         "MESSAGE_KEY_SECRET": "keys-" * 10,
         "SITE_URL": "https://news.ir-ia.example",
         "SECURE_SSL_REDIRECT": "0",
-        "STATICFILES_BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage",
     }
     (folder / "static").mkdir()  # WhiteNoise warns when it is missing
     _start_valkey(folder)
