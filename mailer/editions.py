@@ -61,13 +61,18 @@ def _due(newsletter: Newsletter, now: datetime) -> list[tuple[datetime, Article 
 
 
 def open_edition(
-    newsletter: Newsletter, *, slot: datetime, article: Article | None = None, hold: bool = False
+    newsletter: Newsletter,
+    *,
+    slot: datetime,
+    article: Article | None = None,
+    hold: bool = False,
+    by: User | None = None,
 ) -> Edition | None:
     """Open and compose the edition of a slot; None when somebody else has just done so.
 
     With `article` it carries only that one. With too few new articles the edition is recorded as
-    skipped, with its reason. Without approval by a person it is approved at once, unless `hold`
-    asks to leave it a draft.
+    skipped, with its reason. Without approval by a person it is approved at once, by `by` if
+    a person asked for it, unless `hold` asks to leave it a draft.
     """
     try:
         with transaction.atomic():
@@ -86,7 +91,7 @@ def open_edition(
     if fresh < newsletter.min_articles and not article:
         _skip(edition, f"{fresh} new articles, minimum {newsletter.min_articles}")
     elif newsletter.approval == Approval.AUTOMATIC and not hold:
-        approve(edition, content_hash=edition.content_hash, by=None)
+        approve(edition, content_hash=edition.content_hash, by=by)
     edition.refresh_from_db()
     return edition
 
@@ -101,24 +106,30 @@ def send_now(newsletter: Newsletter, *, by: User | None, at: datetime | None = N
     existing = newsletter.editions.filter(slot=slot).first()
     if existing is not None:
         return existing
-    if not newsletter.is_active:
-        raise NothingToSend(f"{newsletter} is switched off. Switch it on first.")
-    if newsletter.editions.filter(state__in=UNDER_WAY).exists():
-        raise NothingToSend(
-            f"An edition of {newsletter} is under way. Wait until it is done, or cancel it."
-        )
-    fresh = len(fresh_articles(newsletter, slot=slot))
-    if fresh < newsletter.min_articles:
-        raise NothingToSend(
-            f"{newsletter} has {fresh} new articles, and its minimum is {newsletter.min_articles}. "
-            "Publish one, then try again."
-        )
-    edition = open_edition(newsletter, slot=slot)
+    reason = why_not_now(newsletter)
+    if reason:
+        raise NothingToSend(reason)
+    edition = open_edition(newsletter, slot=slot, by=by)
     if edition is None:
         return newsletter.editions.get(slot=slot)
     approve(edition, content_hash=edition.content_hash, by=by)
     edition.refresh_from_db()
     return edition
+
+
+def why_not_now(newsletter: Newsletter) -> str:
+    """The sentence with which `send_now` would refuse; empty if it would not."""
+    if not newsletter.is_active:
+        return f"{newsletter} is switched off. Switch it on first."
+    if newsletter.editions.filter(state__in=UNDER_WAY).exists():
+        return f"An edition of {newsletter} is under way. Wait until it is done, or cancel it."
+    fresh = len(fresh_articles(newsletter, slot=timezone.now()))
+    if fresh < newsletter.min_articles:
+        return (
+            f"{newsletter} has {fresh} new articles, and its minimum is {newsletter.min_articles}. "
+            "Publish one, then try again."
+        )
+    return ""
 
 
 def _carried(newsletter: Newsletter) -> ArticleQuerySet:

@@ -9,12 +9,15 @@ from django.conf import settings
 from django.core.cache import cache
 
 from iria_news.environment import SubmissionServer
+from tests import service as whole_service
 from tests.sink import Sink
 
 # Names with hashes need collectstatic, which a test run has no reason to wait for.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
 )
+# Slow hashing protects real passwords; here it would only make the run slow.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
@@ -39,6 +42,14 @@ def sink(tmp_path: Path, settings) -> Iterator[Sink]:
     with Sink(tmp_path / "sink") as server:
         settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(server.path))
         yield server
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whole_service.Service]:
+    """The whole service with the demo newsroom and 40 readers, for journeys and browsers."""
+    with whole_service.running(tmp_path_factory.mktemp("service"), "--no-demo") as started:
+        started.manage("load_demo", "--readers", "40")
+        yield started
 
 
 @pytest.fixture

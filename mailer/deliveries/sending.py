@@ -36,14 +36,15 @@ MOST_LEASES = 2
 AT_ONCE_LIMIT = 3  # tries of one row on fresh connections before it waits like a deferred one
 
 
-def send_ready_batches(*, worker: str, seconds: float) -> int:
+def send_ready_batches(*, worker: str, seconds: float, pool: Pool | None = None) -> int:
     """Claim and send batches until none is ready, the time is over or the worker shall stop.
 
-    Returns how many messages were accepted. Whatever raises, leases are given back, unless the
-    database is away; then the reaper takes them.
+    `pool` replaces the connections that the settings describe; it is closed at the end. Returns
+    how many messages were accepted. Whatever raises, leases are given back, unless the database
+    is away; then the reaper takes them.
     """
     dialect.flush_each_commit()
-    loop = _Loop(worker)
+    loop = _Loop(worker, pool or _pool())
     try:
         loop.run(until=time.monotonic() + seconds)
     finally:
@@ -51,17 +52,22 @@ def send_ready_batches(*, worker: str, seconds: float) -> int:
     return loop.accepted
 
 
+def _pool() -> Pool:
+    return Pool(
+        settings.SUBMISSION_SERVER,
+        size=settings.SMTP_CONNECTIONS_PER_WORKER,
+        messages_each=settings.SMTP_MESSAGES_PER_CONNECTION,
+    )
+
+
 class _Loop:
     """The state of one turn: what we hold, what waits, what is on the wire."""
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, pool: Pool) -> None:
         self.worker = worker
         self.accepted = 0
-        self.pool = Pool(
-            settings.SUBMISSION_SERVER,
-            size=settings.SMTP_CONNECTIONS_PER_WORKER,
-            messages_each=settings.SMTP_MESSAGES_PER_CONNECTION,
-        )
+        self.commits = 0
+        self.pool = pool
         self.renew_seconds = settings.LEASE_SECONDS / RENEWALS
         self.recipients = Recipients()
         self.held: dict[int, Lease] = {}
@@ -223,6 +229,7 @@ class _Loop:
         give_up = time.monotonic() + DATABASE_PATIENCE
         while True:
             try:
+                self.commits += 1
                 proven = self._proven(found)
                 return leases.exchange(self.held.values(), found, wanted, proven=proven)
             except OperationalError:

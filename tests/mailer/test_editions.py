@@ -133,6 +133,7 @@ def test_pressing_send_now_twice_makes_one_edition(admin_user):
     first = editions.send_now(newsletter, by=admin_user, at=at)
 
     assert editions.send_now(newsletter, by=admin_user, at=at) == first
+    assert first.approved_by == admin_user
     with pytest.raises(editions.NothingToSend, match="under way"):
         editions.send_now(newsletter, by=admin_user)
 

@@ -1,0 +1,119 @@
+"""The newsroom's desk: articles and topics."""
+
+from django import forms
+from django.contrib import admin
+from django.core.files import File
+from django.db.models import Count, ImageField, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from iria_news.articles import pictures, sanitising, writing
+from iria_news.articles.models import Article, ArticleState, Topic
+from iria_news.frame import admin_base, badges
+
+
+@admin.register(Topic)
+class TopicAdmin(admin_base.ModelAdmin):
+    empty_list = "No topics yet. Articles are sorted into topics, and readers follow them."
+    list_display = ["name", "position", "article_count", "description"]
+    search_fields = ["name"]
+    prepopulated_fields = {"slug": ["name"]}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Topic]:
+        return super().get_queryset(request).annotate(article_count=Count("articles"))
+
+    @admin.display(description="Articles", ordering="article_count")
+    def article_count(self, topic) -> int:
+        return topic.article_count
+
+    def has_delete_permission(self, *_args, **_kwargs) -> bool:
+        """Never: with a topic would go what its readers follow."""
+        return False
+
+
+class PictureField(forms.FileField):
+    """Takes a file only as a picture, and keeps it as `pictures.checked` encodes it anew."""
+
+    def to_python(self, data: File | None) -> File | None:
+        upload = super().to_python(data)
+        if upload is None:
+            return None
+        try:
+            return pictures.checked(upload.read(), upload.name or "")
+        except pictures.BadPicture as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class ArticleForm(forms.ModelForm):
+    class Meta:
+        model = Article
+        fields = "__all__"  # noqa: DJ007  # the fieldsets of the page choose
+        widgets = {"topics": admin_base.CheckboxSelectMultiple}
+        help_texts = {
+            "slug": "The last part of its address. Mails link to it: keep it once published.",
+            "topics": "At least one: readers find and get the article through its topics.",
+        }
+
+    def clean(self) -> dict[str, object]:
+        values = super().clean() or {}
+        if values.get("state") == ArticleState.PUBLISHED:
+            values["published_at"] = values.get("published_at") or timezone.now()
+            self._check_picture(values)
+            self._check_body(values)
+        return values
+
+    def _check_picture(self, values) -> None:
+        if not values.get("lead_image"):
+            return
+        if not values.get("lead_alt"):
+            self.add_error("lead_alt", "Say what the picture shows, for readers who cannot see it.")
+        if not values.get("lead_credit"):
+            self.add_error("lead_credit", "Say whose the picture is.")
+
+    def _check_body(self, values) -> None:
+        body = values.get("body")
+        if body and not sanitising.clean_body(body).strip():
+            self.add_error("body", "Nothing of this may be shown. Write text, as HTML.")
+
+
+@admin.register(Article)
+class ArticleAdmin(admin_base.ModelAdmin):
+    form = ArticleForm
+    formfield_overrides = {ImageField: {"form_class": PictureField}}
+    empty_list = "No articles yet. Write the first, or import them: import_articles."
+    list_display = ["title", "state_badge", "published_at", "kind", "topic_names", "language"]
+    list_filter = ["state", "topics", "language"]
+    search_fields = ["title", "slug", "byline"]
+    ordering = ["-modified_at", "-pk"]
+    list_per_page = 50
+    prepopulated_fields = {"slug": ["title"]}
+    readonly_fields = ["reading_minutes", "modified_at", "source_guid"]
+    fieldsets = [
+        (None, {"fields": ["title", "slug", ("kind", "byline"), "standfirst", "body"]}),
+        ("Where and when", {"fields": [("state", "published_at"), ("language",), "topics"]}),
+        ("Picture", {"fields": ["lead_image", "lead_alt", "lead_caption", "lead_credit"]}),
+        ("About", {"fields": [("reading_minutes", "modified_at", "source_guid")]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Article]:
+        """Lists without the text, by far the largest column; the page of one loads it then."""
+        return super().get_queryset(request).without_body().prefetch_related("topics")
+
+    @admin.display(description="State", ordering="state")
+    def state_badge(self, article) -> SafeString:
+        return badges.badge(article.state)
+
+    @admin.display(description="Topics")
+    def topic_names(self, article) -> str:
+        return ", ".join(topic.name for topic in article.topics.all())
+
+    def view_on_site(self, article) -> str | None:
+        """No link while there is no page to see."""
+        at = article.published_at
+        is_public = article.state != ArticleState.DRAFT and at and at <= timezone.now()
+        return article.get_absolute_url() if is_public else None
+
+    def save_model(self, request: HttpRequest, obj: Article, form, change) -> None:
+        writing.prepare(obj)
+        super().save_model(request, obj, form, change)

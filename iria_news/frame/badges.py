@@ -1,0 +1,18 @@
+"""States as coloured words, in lists and on pages of the admin."""
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+# The word carries the meaning; the colour only helps to find it.
+BADGES = {
+    "good": {"published", "active", "sent", "done", "confirmed"},
+    "moving": {"approved", "freezing", "rendering", "ready", "sending", "leased"},
+    "waiting": {"draft", "pending", "paused", "waiting", "deferred", "resent", "asked"},
+    "bad": {"failed", "stuck", "uncertain", "withdrawn", "suppressed", "complaint"},
+}
+
+
+def badge(state: str) -> SafeString:
+    """A state as a coloured word. A state of no group stays grey."""
+    colour = next((name for name, states in BADGES.items() if state in states), "quiet")
+    return format_html('<span class="badge badge-{}">{}</span>', colour, state)

@@ -1,0 +1,5 @@
+"""The desk of publishers and operators: what goes out, to whom, and how to steer it."""
+
+from mailer.admin import batches, editions, newsletters
+
+__all__ = ["batches", "editions", "newsletters"]

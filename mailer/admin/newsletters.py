@@ -1,0 +1,124 @@
+"""Newsletters with what only we know of them: the next slot, and sending now."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.contrib import admin, messages
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from iria_news.frame import asking
+from mailer import editions, schedule
+from mailer.models import EditionState
+from subscribers import admin as subscribers_admin
+from subscribers.models import Cadence, Newsletter
+
+MOMENT_LASTS = timedelta(hours=1)  # later the numbers on the page are no longer what was read
+SALT = "mailer.admin.send-now"
+
+
+def next_slot_in_words(newsletter: Newsletter, *, now: datetime) -> str:
+    """Wall time and zone of the next slot, or why there is none."""
+    if not newsletter.is_active:
+        return "switched off"
+    if newsletter.cadence == Cadence.AT_ONCE:
+        return "with the next article"
+    slot = schedule.next_slot(newsletter, after=now)
+    if slot is None:
+        return "none within nine days"
+    wall = slot.astimezone(ZoneInfo(newsletter.zone))
+    return f"{wall:%A} {wall.day} {wall:%B}, {wall:%H:%M} {newsletter.zone}"
+
+
+class MomentForm(forms.Form):
+    """Carries the moment of asking, signed: pressed twice, it names the same edition."""
+
+    moment = forms.CharField(widget=forms.HiddenInput)
+
+    def __init__(self, data=None, *, newsletter: Newsletter) -> None:
+        self.newsletter = newsletter
+        written = signing.dumps([newsletter.pk, timezone.now().isoformat()], salt=SALT)
+        super().__init__(data, initial={"moment": written})
+
+    def clean_moment(self) -> datetime:
+        try:
+            pk, moment = signing.loads(self.cleaned_data["moment"], salt=SALT, max_age=MOMENT_LASTS)
+        except signing.BadSignature as error:
+            raise forms.ValidationError("This page is too old.") from error
+        if pk != self.newsletter.pk:
+            raise forms.ValidationError("This page was for another newsletter.")
+        return datetime.fromisoformat(moment)
+
+
+@admin.register(Newsletter)
+class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
+    list_display = [
+        *("name", "comes", "next_slot", "readers", "approval", "is_active", "is_private")
+    ]
+
+    @admin.display(description="Next slot")
+    def next_slot(self, newsletter) -> str:
+        return next_slot_in_words(newsletter, now=timezone.now())
+
+    def get_urls(self) -> list[URLPattern]:
+        send_now = self.admin_site.admin_view(self.send_now)
+        return [
+            path("<int:pk>/send-now/", send_now, name="subscribers_newsletter_send_now"),
+            *super().get_urls(),
+        ]
+
+    def change_view(self, request: HttpRequest, object_id: str, *args, **kwargs) -> HttpResponse:
+        newsletter = self.get_object(request, object_id)
+        if newsletter is not None:
+            kwargs["extra_context"] = {"next_slot": self.next_slot(newsletter)}
+        return super().change_view(request, object_id, *args, **kwargs)
+
+    def send_now(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """GET asks with the numbers of this moment, POST sends once, however often it comes."""
+        if not request.user.has_perm("mailer.approve_edition"):
+            raise PermissionDenied
+        newsletter = get_object_or_404(Newsletter, pk=pk)
+        if request.method == "POST":
+            form = MomentForm(request.POST, newsletter=newsletter)
+            if form.is_valid():
+                return self._send(request, newsletter, form.cleaned_data["moment"])
+            messages.warning(request, "This page was too old. Nothing was sent. Look again.")
+            return redirect(request.path)
+        return _ask_to_send(request, newsletter)
+
+    def _send(self, request: HttpRequest, newsletter: Newsletter, at: datetime) -> HttpResponse:
+        try:
+            edition = editions.send_now(newsletter, by=asking.person(request), at=at)
+        except editions.NothingToSend as reason:
+            messages.warning(request, str(reason))
+            return redirect(request.path)
+        self.log_change(request, newsletter, f"Sent now: {edition}.")
+        messages.success(request, f"On its way: {edition}.")
+        return redirect("admin:mailer_edition_change", edition.pk)
+
+
+def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
+    fresh = editions.fresh_articles(newsletter, slot=timezone.now())
+    readers = editions.expected_readers(newsletter)
+    articles = f"{len(fresh):,} new article{'' if len(fresh) == 1 else 's'}"
+    follow = f"{readers:,} reader{' follows' if readers == 1 else 's follow'}"
+    question = asking.Question(
+        title=f"Send {newsletter} now",
+        question=f"Send {newsletter} now?",
+        sentences=[f"{follow} it; {articles}.", "" if fresh else _what_first(newsletter)],
+        listed=[article.title for article in fresh[: newsletter.max_articles]],
+        button=f"Send to {readers:,} reader{'' if readers == 1 else 's'}" if fresh else "",
+        back=reverse("admin:subscribers_newsletter_change", args=[newsletter.pk]),
+    )
+    return asking.ask(request, question, MomentForm(newsletter=newsletter))
+
+
+def _what_first(newsletter: Newsletter) -> str:
+    if newsletter.editions.filter(state=EditionState.DRAFT).exists():
+        return "A draft carries what is new. Approve that one."
+    return "Publish an article first."

@@ -1,0 +1,70 @@
+"""A newsroom with a row of everything that the admin shows, and staff with chosen rights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from mailer.models import DeliveryEvent, Edition, EventKind, Pulse
+from subscribers import consent, suppression
+from subscribers.models import (
+    ConsentKind,
+    Newsletter,
+    ServiceMail,
+    ServiceMailKind,
+    Subscriber,
+    SuppressionReason,
+)
+from tests import factories
+from tests.mailer import editions as ways
+
+
+@dataclass
+class Newsroom:
+    newsletter: Newsletter
+    subscriber: Subscriber
+    edition: Edition  # sending
+
+
+def fill(*, readers: int = 3) -> Newsroom:
+    topic = factories.make_topic("Europe")
+    newsletter = factories.make_newsletter("IRIA Daily", zone="Europe/Berlin")
+    for number in range(readers):
+        subscriber = factories.make_subscriber(f"reader{number}@example.org")
+        factories.make_subscription(newsletter, subscriber=subscriber, topics=[topic])
+    factories.make_article("Cable ships", topics=[topic])
+    edition = ways.sending(newsletter)
+    consent.record(subscriber, ConsentKind.CONFIRMED, wording=consent.CONFIRM, source="/confirm/")
+    ServiceMail.objects.create(subscriber=subscriber, kind=ServiceMailKind.CONFIRMATION)
+    DeliveryEvent.objects.create(
+        edition=edition, subscriber=subscriber, kind=EventKind.DEFERRED, code="451", text="Later"
+    )
+    suppression.suppress("0" * 64, SuppressionReason.COMPLAINT)
+    Pulse.objects.create(name="tick", at=timezone.now())
+    return Newsroom(newsletter, subscriber, edition)
+
+
+@pytest.fixture
+def newsroom(db: None) -> Newsroom:
+    return fill()
+
+
+@pytest.fixture
+def staff(db: None) -> Callable[..., Client]:
+    """A logged-in member of staff with the named permissions and no others."""
+
+    def log_in(*permissions: str) -> Client:
+        user = User.objects.create(username="mara", is_staff=True)
+        for permission in permissions:
+            app, codename = permission.split(".")
+            user.user_permissions.add(
+                Permission.objects.get(content_type__app_label=app, codename=codename)
+            )
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return log_in
