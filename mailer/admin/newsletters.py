@@ -105,14 +105,15 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
 def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
     fresh = editions.fresh_articles(newsletter, slot=timezone.now())
     readers = editions.expected_readers(newsletter)
+    refusal = editions.why_not_now(newsletter)
     articles = f"{len(fresh):,} new article{'' if len(fresh) == 1 else 's'}"
     follow = f"{readers:,} reader{' follows' if readers == 1 else 's follow'}"
     question = asking.Question(
         title=f"Send {newsletter} now",
         question=f"Send {newsletter} now?",
-        sentences=[f"{follow} it; {articles}.", "" if fresh else _what_first(newsletter)],
+        sentences=[f"{follow} it; {articles}.", _what_first(newsletter) if refusal else ""],
         listed=[article.title for article in fresh[: newsletter.max_articles]],
-        button=f"Send to {readers:,} reader{'' if readers == 1 else 's'}" if fresh else "",
+        button=f"Send to {readers:,} reader{'' if readers == 1 else 's'}" if not refusal else "",
         back=reverse("admin:subscribers_newsletter_change", args=[newsletter.pk]),
     )
     return asking.ask(request, question, MomentForm(newsletter=newsletter))
@@ -121,4 +122,4 @@ def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
 def _what_first(newsletter: Newsletter) -> str:
     if newsletter.editions.filter(state=EditionState.DRAFT).exists():
         return "A draft carries what is new. Approve that one."
-    return "Publish an article first."
+    return editions.why_not_now(newsletter)

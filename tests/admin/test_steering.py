@@ -85,7 +85,7 @@ def test_with_nothing_new_there_is_no_button_and_a_post_says_why(admin_client):
 
     answer = admin_client.post(path, {"moment": hidden(page, "moment")}, follow=True)
 
-    assert "Publish an article first." in page.content.decode()
+    assert "Publish one, then try again." in page.content.decode()
     assert "Send to" not in page.content.decode()
     assert "IRIA Daily has 0 new articles" in answer.content.decode()
     assert not Edition.objects.exists()

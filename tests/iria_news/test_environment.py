@@ -107,7 +107,7 @@ def test_a_submission_server_does_not_print_its_password():
         ("", "unix:///run/iria/valkey.sock", "redis+socket:///run/iria/valkey.sock"),
         ("redis://h:6379/0", "redis://h:6379/0", "redis://h:6379/0"),
         ("rediss://h/0", "rediss://h/0", "rediss://h/0"),
-        ("unix:///run/r.sock", "unix:///run/r.sock", "redis+socket:///run/r.sock"),
+        ("unix:///run/r.sock", "unix:///run/r.sock", "redis+socket:///run/r.sock?virtual_host=0"),
     ],
 )
 def test_redis_url_is_spelled_for_both_its_readers(value, for_redis, for_celery):
