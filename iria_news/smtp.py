@@ -21,6 +21,8 @@ from iria_news.environment import SubmissionServer
 # before anything was sent costs us nothing but another try, so we give up sooner there.
 ENVELOPE_TIMEOUT = 60  # seconds
 WRITE_TIMEOUT = 120  # seconds
+GOODBYE_TIMEOUT = 1  # second
+REPLY_LIMIT = 65_536  # bytes; no honest reply comes near it
 FINAL_REPLY_TIMEOUT = 600  # seconds; RFC 5321 4.5.3.2.6: giving up early is what makes copies
 
 
@@ -60,7 +62,6 @@ class _Line(smtplib.SMTP):
         self._server = server
         # Named here, or smtplib asks the resolver and may wait for it.
         super().__init__(local_hostname=socket.gethostname(), timeout=ENVELOPE_TIMEOUT)
-        self.command_encoding = "utf-8"  # ASCII as long as the addresses are
         self._host = server.host  # the name that STARTTLS checks the certificate against
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -80,14 +81,70 @@ class _Line(smtplib.SMTP):
         return line
 
 
+class _Wire:
+    """An opened line: bytes out, replies in. smtplib reads each line through three more layers,
+    which costs as much as all the rest of a submission (measured: 230 us against 60 us)."""
+
+    def __init__(self, line: _Line) -> None:
+        assert line.sock is not None
+        self.line = line
+        self._socket = line.sock
+        self._unread = b""
+        self._timeout = -1.0
+
+    def send(self, content: bytes, *, timeout: float) -> None:
+        """Raises OSError when the line has ended, or the server said more than it was asked."""
+        if self._unread:  # replies and commands no longer match (RFC 2920): do not guess
+            raise ConnectionError("the server spoke out of turn")
+        self._wait_at_most(timeout)
+        self._socket.sendall(content)
+
+    def reply(self, *, timeout: float) -> tuple[int, bytes]:
+        """The next reply, its lines joined by blanks. Raises OSError when the line has ended."""
+        texts = []
+        while True:
+            end = self._unread.find(b"\n")
+            while end < 0:
+                self._receive(timeout)
+                end = self._unread.find(b"\n")
+            row, self._unread = self._unread[:end], self._unread[end + 1 :]
+            texts.append(row[4:].strip())
+            if row[3:4] != b"-":  # RFC 5321 section 4.2.1: the last line of a reply
+                return _code(row), b" ".join(texts)
+
+    def _receive(self, timeout: float) -> None:
+        if len(self._unread) > REPLY_LIMIT:
+            raise ConnectionError("the server's reply does not end")
+        self._wait_at_most(timeout)
+        received = self._socket.recv(4096)
+        if not received:
+            raise ConnectionError("the server closed the connection")
+        self._unread += received
+
+    def _wait_at_most(self, timeout: float) -> None:
+        if timeout != self._timeout:  # setting it is a system call
+            self._socket.settimeout(timeout)
+            self._timeout = timeout
+
+    def close(self) -> None:
+        self.line.close()
+
+
+def _code(row: bytes) -> int:
+    if not row[:3].isdigit():
+        raise ConnectionError("the server's reply has no code")
+    return int(row[:3])
+
+
 class Session:
     """One SMTP connection, used by one thread. Opens itself again only when told to."""
 
     def __init__(self, server: SubmissionServer) -> None:
         self.server = server
         self.submitted = 0  # messages since it was opened
-        self._line: _Line | None = None
+        self._wire: _Wire | None = None
         self._must_reset = False
+        self._pipelining = False
 
     def __enter__(self) -> Self:
         self.open()
@@ -103,11 +160,11 @@ class Session:
 
     @property
     def is_open(self) -> bool:
-        return self._line is not None
+        return self._wire is not None
 
     def offers(self, extension: str) -> bool:
         """Whether the last EHLO named this extension (lower case)."""
-        return self._line is not None and self._line.has_extn(extension)
+        return self._wire is not None and self._wire.line.has_extn(extension)
 
     def open(self) -> None:
         """Connect, protect, introduce and authenticate. Raises ServerUnavailable.
@@ -122,7 +179,8 @@ class Session:
         except ServerUnavailable:
             line.close()
             raise
-        self._line, self.submitted, self._must_reset = line, 0, False
+        self._wire, self.submitted, self._must_reset = _Wire(line), 0, False
+        self._pipelining = self.offers("pipelining")
 
     def _introduce(self, line: _Line) -> None:
         stage = "connect"
@@ -146,19 +204,18 @@ class Session:
 
     def close(self) -> None:
         """Say goodbye if the line is still good, and close it. Never raises."""
-        line, self._line = self._line, None
-        if line is not None:
-            with contextlib.suppress(OSError, smtplib.SMTPException):
-                if line.sock is not None:
-                    line.sock.settimeout(1)
-                line.quit()
-            line.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            with contextlib.suppress(OSError):
+                wire.send(b"QUIT\r\n", timeout=GOODBYE_TIMEOUT)
+                wire.reply(timeout=GOODBYE_TIMEOUT)
+            wire.close()
 
     def _abandon(self) -> None:
         """Close without a word: after a failure, what we would read belongs to the past."""
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
 
     def submit(
         self, *, sender: str, recipient: str, message: bytes, key: str = "", escaped: bool = False
@@ -168,51 +225,49 @@ class Session:
         `key` becomes the envelope id where DSN (RFC 3461) is offered. `escaped` says that no line
         starts with a dot. The session must be open; after a failure of the line it is closed.
         """
-        line = self._line
-        assert line is not None, "open() comes first"
-        assert line.sock is not None
+        wire = self._wire
+        assert wire is not None, "open() comes first"
         if not _is_safe(sender) or not _is_safe(recipient):
             return Result(Kind.REFUSED, "address", 0, "5.1.3", "not a usable address")
         if not recipient.isascii() and not self.offers("smtputf8"):
             return Result(Kind.REFUSED, "address", 0, "5.6.7", "the server lacks SMTPUTF8")
         try:
-            line.sock.settimeout(ENVELOPE_TIMEOUT)
-            refusal = self._envelope(line, sender, recipient, key)
-        except (OSError, smtplib.SMTPException) as error:
+            refusal = self._envelope(wire, self._commands(sender, recipient, key))
+        except OSError as error:
             self._abandon()
             return Result(Kind.NOT_SENT, "mail", 0, "", str(error))
         if refusal is not None:
             if refusal.code == 421:  # RFC 5321 3.8: the server is closing the channel
                 self._abandon()
             return refusal
-        return self._body(line, message if escaped else escape_dots(message))
+        return self._body(wire, message if escaped else escape_dots(message))
 
-    def _envelope(self, line: _Line, sender: str, recipient: str, key: str) -> Result | None:
+    def _envelope(self, wire: _Wire, commands: list[tuple[str, str]]) -> Result | None:
         """MAIL, RCPT and DATA; None when the server now waits for the message."""
-        commands = self._commands(sender, recipient, key)
         replies: list[tuple[int, bytes]] = []
         try:
-            self._exchange(line, [command for _, command in commands], replies)
-        except (OSError, smtplib.SMTPException):
+            self._exchange(wire, [command for _, command in commands], replies)
+        except OSError:
             self._abandon()
             if not any(code >= 400 for code, _ in replies):  # it went without a word
                 raise
         self._must_reset = False
         for (stage, _), (code, text) in zip(commands, replies, strict=False):
             if code >= 400 or code < 200:
-                self._leave_transaction(line, replies, len(commands))
+                self._leave_transaction(wire, replies, len(commands))
                 return _result(stage, code, text)
         return None
 
-    def _exchange(self, line: _Line, commands: list[str], replies: list[tuple[int, bytes]]) -> None:
+    def _exchange(self, wire: _Wire, commands: list[str], replies: list[tuple[int, bytes]]) -> None:
         """Send the commands, in one write where PIPELINING is offered, and collect the replies."""
-        if self.offers("pipelining"):
-            line.send("".join(f"{command}\r\n" for command in commands))
+        if self._pipelining:
+            wire.send("".join(f"{c}\r\n" for c in commands).encode(), timeout=ENVELOPE_TIMEOUT)
             for _ in commands:
-                replies.append(line.getreply())  # noqa: PERF401  # what came must stay if the next fails
+                replies.append(wire.reply(timeout=ENVELOPE_TIMEOUT))  # noqa: PERF401  # kept if the next fails
             return
         for command in commands:
-            replies.append(line.docmd(command))
+            wire.send(f"{command}\r\n".encode(), timeout=ENVELOPE_TIMEOUT)
+            replies.append(wire.reply(timeout=ENVELOPE_TIMEOUT))
             if replies[-1][0] >= 400:
                 return
 
@@ -220,14 +275,14 @@ class Session:
         mail, rcpt = f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>"
         if not recipient.isascii():
             mail += " SMTPUTF8"
-        if key and recipient.isascii() and self.offers("dsn"):
+        elif key and self.offers("dsn"):
             mail += f" RET=HDRS ENVID={xtext(key)}"
             rcpt += f" NOTIFY=FAILURE ORCPT=rfc822;{xtext(recipient)}"
         reset = [("mail", "RSET")] if self._must_reset else []
         return [*reset, ("mail", mail), ("rcpt", rcpt), ("data", "DATA")]
 
     def _leave_transaction(
-        self, line: _Line, replies: list[tuple[int, bytes]], commands: int
+        self, wire: _Wire, replies: list[tuple[int, bytes]], commands: int
     ) -> None:
         """After a refusal, be ready for the next MAIL.
 
@@ -235,19 +290,17 @@ class Session:
         recipient. An empty message ends that; whatever it answers, nothing was delivered.
         """
         if self.is_open and len(replies) == commands and replies[-1][0] == 354:
-            line.send(".\r\n")
-            line.getreply()
+            wire.send(b".\r\n", timeout=ENVELOPE_TIMEOUT)
+            wire.reply(timeout=ENVELOPE_TIMEOUT)
         self._must_reset = True
 
-    def _body(self, line: _Line, message: bytes) -> Result:
-        assert line.sock is not None
+    def _body(self, wire: _Wire, message: bytes) -> Result:
         try:
-            line.sock.settimeout(WRITE_TIMEOUT)
             # One write with the dot in it: from here on nobody can know what the server has read.
-            line.sock.sendall(message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"))
-            line.sock.settimeout(FINAL_REPLY_TIMEOUT)
-            code, text = line.getreply()
-        except (OSError, smtplib.SMTPException) as error:
+            end = b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n"
+            wire.send(message + end, timeout=WRITE_TIMEOUT)
+            code, text = wire.reply(timeout=FINAL_REPLY_TIMEOUT)
+        except OSError as error:
             self._abandon()
             return Result(Kind.IN_DOUBT, "dot", 0, "", str(error))
         self.submitted += 1

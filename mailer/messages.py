@@ -123,6 +123,7 @@ def filled(body: mail.Body, values: Mapping[str, str], *, mark: str) -> mail.Bod
     return mail.Body(body.subject, text, in_html)
 
 
+@functools.lru_cache(maxsize=256)  # asked for by the envelope and by the header of one message
 def key(edition_id: int, subscriber_id: int) -> str:
     """The key of one delivery: of its Message-ID and its return path."""
     return keys.message_key(KEY_TAG, edition_id, subscriber_id)

@@ -10,6 +10,7 @@ from django.core.cache import cache
 
 from iria_news.environment import SubmissionServer
 from tests import service as whole_service
+from tests import steps
 from tests.sink import Sink
 
 # Names with hashes need collectstatic, which a test run has no reason to wait for.
@@ -49,6 +50,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whole_service.
     """The whole service with the demo newsroom and 40 readers, for journeys and browsers."""
     with whole_service.running(tmp_path_factory.mktemp("service"), "--no-demo") as started:
         started.manage("load_demo", "--readers", "40")
+        steps.publish(started, "A map of the last ice")  # brings its topic, which nobody follows
         yield started
 
 

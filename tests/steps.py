@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
 from tests import message_rules
@@ -90,6 +91,12 @@ def send_edition(service: Service, newsletter: str = "iria-daily") -> int:
     number = int(re.search(r"Edition (\d+) is a draft", composed)[1])
     service.manage("send_edition", str(number))
     return number
+
+
+def articles(mail: Mail) -> set[str]:
+    """The paths of the articles that a mail leads to."""
+    paths = {urlsplit(link).path for link in mail.links}
+    return {path for path in paths if path.startswith("/articles/")}
 
 
 def broken_rules(service: Service, mail: Mail) -> list[str]:

@@ -4,15 +4,16 @@ Loaded once for each batch, so that a recipient costs a join and no query.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from iria_news.articles.models import Topic
 from mailer import messages
 from mailer.deliveries.leases import Intent, Lease, Waiting, times_resent
 from mailer.models import Cohort, Edition
-from subscribers.models import Subscription
+from subscribers.models import Subscription, SubscriptionTopic
 
 CACHE_BYTES = 64 * 2**20  # of compiled messages; a big edition has more than a worker may keep
 
@@ -53,19 +54,27 @@ class Recipients:
         newsletter = edition.newsletter
         carried = list(newsletter.topics.all()) or list(Topic.objects.all())
         names = {topic.pk: topic.name for topic in carried}
-        followed = Subscription.objects.active().filter(
+        places = Subscription.objects.active().filter(
             newsletter=newsletter, subscriber_id__in=subscribers
         )
-        for subscription in followed.prefetch_related("follows"):
-            mine = {follow.topic_id for follow in subscription.follows.all()}
-            assert subscription.confirmed_at is not None
-            why = messages.why_sentence(
-                newsletter.name,
-                subscription.confirmed_at.date(),
-                [name for pk, name in names.items() if pk in mine],
-                all_topics=mine >= names.keys(),
-            )
-            self._places[batch_id, subscription.subscriber_id] = _Place(subscription.pk, why)
+        followed: dict[int, set[int]] = defaultdict(set)
+        pairs = SubscriptionTopic.objects.filter(subscription__in=places)
+        for subscription, topic in pairs.values_list("subscription_id", "topic_id"):
+            followed[subscription].add(topic)
+        sentences: dict[tuple[date, frozenset[int]], str] = {}  # most readers share theirs
+        for pk, subscriber, confirmed_at in places.values_list(
+            "pk", "subscriber_id", "confirmed_at"
+        ):
+            assert confirmed_at is not None  # what active() means
+            choice = (confirmed_at.date(), frozenset(followed[pk] & names.keys()))
+            if choice not in sentences:
+                sentences[choice] = messages.why_sentence(
+                    newsletter.name,
+                    choice[0],
+                    [name for topic, name in names.items() if topic in choice[1]],
+                    all_topics=choice[1] >= names.keys(),
+                )
+            self._places[batch_id, subscriber] = _Place(pk, sentences[choice])
 
     def forget(self, lease: Lease) -> None:
         """Drop what was loaded for a batch."""

@@ -150,3 +150,29 @@ def test_delivery_status_notices_are_asked_for_where_offered():
 def test_xtext_and_dots_follow_their_rfcs():
     assert xtext("a+b=c d") == "a+2Bb+3Dc+20d"
     assert escape_dots(b".a\r\n.\r\nb.\r\n") == b"..a\r\n..\r\nb.\r\n"
+
+
+def test_a_server_that_speaks_out_of_turn_is_not_believed():
+    script = Script(dot=lambda recipient: "250 2.0.0 taken\r\n250 2.0.0 and once more")
+    with Sink(script=script) as sink, session(sink) as line:
+        assert submit(line).kind is Kind.ACCEPTED
+        assert submit(line, "b@x.test").kind is Kind.NOT_SENT
+        assert not line.is_open
+        assert len(sink.taken) == 1
+
+
+@pytest.mark.parametrize("reply", ["what", "2x0 ok", "9" * 70_000])
+def test_nonsense_for_a_reply_ends_the_line_and_leaves_the_message_in_doubt(reply):
+    with Sink(script=Script(dot=lambda recipient: reply)) as sink, session(sink) as line:
+        assert submit(line).kind is Kind.IN_DOUBT
+        assert not line.is_open
+
+
+def test_a_reply_of_many_lines_is_one_reply():
+    script = Script(rcpt=lambda recipient: "550-5.1.1 nobody\r\n550-of that name\r\n550 here")
+    with Sink(script=script) as sink, session(sink) as line:
+        result = submit(line)
+        assert (result.code, result.enhanced) == (550, "5.1.1")
+        assert "of that name" in result.text
+        assert submit(line, "b@x.test").kind is Kind.REFUSED
+        assert sink.connections == 1
