@@ -19,6 +19,9 @@ settings.STORAGES["staticfiles"]["BACKEND"] = (
 )
 # Slow hashing protects real passwords; here it would only make the run slow.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Each process of a parallel run empties its own Redis database, and no other's.
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+settings.CACHES["default"]["LOCATION"] = f"{settings.REDIS_URL}?db={PROCESS}"
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 

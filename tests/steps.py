@@ -37,10 +37,10 @@ def sign_up(service: Service, address: str, *newsletters: str) -> Browser:
     """By the small form of the front page, or with newsletters by the large one."""
     browser = service.browser()
     if newsletters:
-        page = browser.get("/subscribe/")
+        page = service.tab("/subscribe/")
         answer = browser.submit(page, "Subscribe", email=address, newsletter=list(newsletters))
     else:
-        answer = browser.submit(browser.get("/"), "Subscribe", email=address)
+        answer = browser.submit(service.tab("/"), "Subscribe", email=address)
     assert (answer.status, answer.heading) == (200, "Now check your inbox"), answer.text
     return browser
 

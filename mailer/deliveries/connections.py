@@ -1,16 +1,27 @@
-"""SMTP connections, each in a thread of its own. They never touch the database."""
+"""Several SMTP connections at once, in one thread. They never touch the database.
+
+A selector waits for whichever server answers first. Only opening a connection takes a thread of
+its own: TLS and authentication block, and happen once in a hundred messages.
+"""
 
 import queue
+import selectors
+import socket
+import ssl
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from iria_news.environment import SubmissionServer
-from iria_news.smtp import Kind, Result, ServerUnavailable, Session
+from iria_news.smtp import Dialogue, Kind, Result, ServerUnavailable, Session
 
 LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
+RECEIVE = 4096  # bytes; a reply has some fifty
+BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
+NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True)
@@ -41,11 +52,15 @@ class Pool:
     def __init__(self, server: SubmissionServer, *, size: int, messages_each: int) -> None:
         self.size = size
         self.in_flight = 0
-        self._server = server
         self._messages_each = messages_each
-        self._tasks: queue.SimpleQueue[Submission | None] = queue.SimpleQueue()
-        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
+        self._idle = [_Connection(self, Session(server)) for _ in range(size)]
+        self._busy: set[_Connection] = set()
+        self._finished: deque[Finished] = deque()
+        self._opened: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
+        self._selector = selectors.DefaultSelector()
+        self._bell, self._ringer = socket.socketpair()  # rung by threads that have opened one
+        self._bell.setblocking(False)  # noqa: FBT003  # the library's signature
+        self._selector.register(self._bell, selectors.EVENT_READ)
 
     @property
     def idle(self) -> int:
@@ -53,64 +68,221 @@ class Pool:
 
     def hand_over(self, submission: Submission) -> None:
         """Give a message to an idle connection; there must be one."""
-        assert self.idle > 0
         self.in_flight += 1
-        if len(self._threads) < min(self.in_flight, self.size):
-            thread = threading.Thread(target=self._run, daemon=True, name="smtp")
-            self._threads.append(thread)
-            thread.start()
-        self._tasks.put(submission)
+        connection = self._idle.pop()  # the last used: fewer stay open when there is little to do
+        self._busy.add(connection)
+        connection.begin(submission)
 
     def collect(self, *, seconds: float) -> list[Finished]:
         """What has finished; waits up to so long for the first, if anything is under way."""
-        finished: list[Finished] = []
-        if self.in_flight and seconds > 0:
-            try:
-                finished.append(self._finished.get(timeout=seconds))
-            except queue.Empty:
-                return finished
-        while not self._finished.empty():
-            finished.append(self._finished.get())
+        until = time.monotonic() + seconds
+        self._serve(0)
+        while self._busy and not self._finished and (left := until - time.monotonic()) > 0:
+            self._serve(left)
+        finished = list(self._finished)
+        self._finished.clear()
         self.in_flight -= len(finished)
         return finished
 
-    def close(self) -> None:
-        """End the connections. Waits for them only if nothing is on the wire."""
-        for _ in self._threads:
-            self._tasks.put(None)
-        if not self.in_flight:
-            for thread in self._threads:
-                thread.join(timeout=5)
+    def _serve(self, seconds: float) -> None:
+        """Wait for any connection, then do all that can be done without waiting."""
+        now = time.monotonic()
+        soonest = min((connection.deadline for connection in self._busy), default=now)
+        wait = max(0.0, min(seconds, soonest - now))
+        for key, _ in self._selector.select(wait):
+            if key.data is None:
+                self._bell.recv(RECEIVE)
+            else:
+                key.data.go_on()
+        while not self._opened.empty():
+            self._opened.get().opened()
+        now = time.monotonic()
+        for connection in [each for each in self._busy if each.deadline <= now]:
+            connection.give_up(TimeoutError("no answer in time"))
 
-    def _run(self) -> None:
-        session = Session(self._server)
-        while (submission := self._tasks.get()) is not None:
-            self._finished.put(self._submit(session, submission))
-        session.close()
-
-    def _submit(self, session: Session, submission: Submission) -> Finished:
-        if session.submitted >= self._messages_each:
-            session.close()  # servers cut lines that carry too many; better at our moment
-        used_before = session.is_open
-        finished = self._try(session, submission)
-        if used_before and finished.result.kind is Kind.NOT_SENT and finished.unavailable is None:
-            # The server closed the line between two messages, as it may. That is no failure.
-            finished = self._try(session, submission)
-        return finished
-
-    def _try(self, session: Session, submission: Submission) -> Finished:
+    def watch(self, connection: "_Connection", line: socket.socket, events: int) -> None:
         try:
-            if not session.is_open:
-                session.open()
+            self._selector.modify(line, events, connection)
+        except KeyError:
+            self._selector.register(line, events, connection)
+
+    def forget(self, line: socket.socket) -> None:
+        try:
+            self._selector.unregister(line)
+        except (KeyError, ValueError):
+            return  # it never was watched, or is closed already
+
+    def settled(self, connection: "_Connection", finished: Finished) -> None:
+        self._busy.discard(connection)
+        self._idle.append(connection)
+        self._finished.append(finished)
+
+    def announce(self, connection: "_Connection") -> None:
+        """Called by the thread that opened, or failed to open, a connection."""
+        self._opened.put(connection)
+        self._ringer.send(b"!")
+
+    def wears_out(self, session: Session) -> bool:
+        """Servers cut lines that carry too many messages; better at a moment of ours."""
+        return session.submitted >= self._messages_each
+
+    def close(self) -> None:
+        """End the connections. What is on the wire must have been collected before."""
+        for connection in [*self._idle, *self._busy]:
+            connection.close()
+        self._selector.close()
+        self._bell.close()
+        self._ringer.close()
+
+
+class _Connection:
+    """One session, and the submission it is busy with."""
+
+    def __init__(self, pool: Pool, session: Session) -> None:
+        self.deadline = 0.0
+        self._pool = pool
+        self._session = session
+        self._submission: Submission | None = None
+        self._dialogue: Dialogue | None = None
+        self._failure: ServerUnavailable | None = None
+        self._is_fresh = True  # opened for the present submission
+        self._watched = 0
+
+    def begin(self, submission: Submission) -> None:
+        self._submission = submission
+        if self._session.is_open and self._pool.wears_out(self._session):
+            self._leave(goodbye=True)
+        self._is_fresh = not self._session.is_open
+        if self._is_fresh:
+            self._open()
+        else:
+            self._speak()
+
+    def _open(self) -> None:
+        self.deadline = float("inf")  # smtplib has timeouts of its own
+        threading.Thread(target=self._open_and_announce, daemon=True, name="smtp-open").start()
+
+    def _open_and_announce(self) -> None:
+        self._failure = None
+        try:
+            self._session.open()
         except ServerUnavailable as error:
-            return Finished(submission, Result(Kind.NOT_SENT, error.stage, error.code), error)
+            self._failure = error
+        self._pool.announce(self)
+
+    def opened(self) -> None:
+        """The thread is done: speak, or say that the server cannot be reached."""
+        if self._failure is not None:
+            error = self._failure
+            self._finish(Result(Kind.NOT_SENT, error.stage, error.code), unavailable=error)
+            return
+        self._session.socket.setblocking(False)  # noqa: FBT003  # the library's signature
+        self._watched = 0
+        self._speak()
+
+    def _speak(self) -> None:
+        submission = self._submission
+        assert submission is not None
         if time.monotonic() > submission.not_after - settings.LEASE_SECONDS * LEASE_MARGIN:
-            return Finished(submission, Result(Kind.NOT_SENT, "lease"))
-        result = session.submit(
+            self._finish(Result(Kind.NOT_SENT, "lease"), line_is_good=True)
+            return
+        begun = self._session.dialogue(
             sender=submission.sender,
             recipient=submission.recipient,
             message=submission.message,
             key=submission.key,
             escaped=True,
         )
-        return Finished(submission, result)
+        if isinstance(begun, Result):
+            self._end(begun)
+            return
+        self._dialogue = begun
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Write and read what can be without waiting."""
+        dialogue = self._dialogue
+        if dialogue is None:  # an idle server said something, most likely goodbye
+            self._leave(goodbye=False)
+            return
+        try:
+            self._write(dialogue)
+            self._read(dialogue)
+            if dialogue.result is None and dialogue.outgoing:
+                self._write(dialogue)
+        except OSError as error:
+            self.give_up(error)
+            return
+        if dialogue.result is not None:
+            self._end(dialogue.result)
+            return
+        self.deadline = time.monotonic() + dialogue.timeout
+        self._watch(BOTH if dialogue.outgoing else selectors.EVENT_READ)
+
+    def _write(self, dialogue: Dialogue) -> None:
+        try:
+            while dialogue.outgoing:
+                dialogue.wrote(self._session.socket.send(dialogue.outgoing))
+        except NOT_NOW:
+            return
+
+    def _read(self, dialogue: Dialogue) -> None:
+        try:
+            received = self._session.socket.recv(RECEIVE)
+        except NOT_NOW:
+            return
+        self._session.hear(dialogue, received)
+
+    def _watch(self, events: int) -> None:
+        if events != self._watched:
+            self._pool.watch(self, self._session.socket, events)
+            self._watched = events
+
+    def give_up(self, error: OSError) -> None:
+        """The line has ended, or the server is silent for too long."""
+        assert self._dialogue is not None
+        self._end(self._dialogue.result or self._dialogue.lost(error), line_ended=True)
+
+    def _end(self, result: Result, *, line_ended: bool = False) -> None:
+        if result.kind is Kind.NOT_SENT and not self._is_fresh:
+            # The server closed the line between two messages, as it may. That is no failure.
+            self._leave(goodbye=False)
+            self._is_fresh = True
+            self._open()
+            return
+        line = self._session.socket
+        self._session.ended(result, self._dialogue)
+        if line_ended or not self._session.is_open:
+            self._pool.forget(line)
+            self._session.abandon()
+        self._finish(result, line_is_good=self._session.is_open)
+
+    def _finish(
+        self,
+        result: Result,
+        *,
+        unavailable: ServerUnavailable | None = None,
+        line_is_good: bool = False,
+    ) -> None:
+        submission = self._submission
+        assert submission is not None
+        self._submission = self._dialogue = None
+        if line_is_good:
+            self._watch(selectors.EVENT_READ)
+        self._pool.settled(self, Finished(submission, result, unavailable))
+
+    def _leave(self, *, goodbye: bool) -> None:
+        """Close the line; with a goodbye nobody waits for the answer to."""
+        if self._session.is_open:
+            self._pool.forget(self._session.socket)
+            if goodbye:
+                self._session.close(wait=False)
+            else:
+                self._session.abandon()
+        self._dialogue = None
+        self._watched = 0
+
+    def close(self) -> None:
+        if self._session.is_open:
+            self._pool.forget(self._session.socket)
+            self._session.close()

@@ -156,8 +156,7 @@ def test_a_server_that_speaks_out_of_turn_is_not_believed():
     script = Script(dot=lambda recipient: "250 2.0.0 taken\r\n250 2.0.0 and once more")
     with Sink(script=script) as sink, session(sink) as line:
         assert submit(line).kind is Kind.ACCEPTED
-        assert submit(line, "b@x.test").kind is Kind.NOT_SENT
-        assert not line.is_open
+        assert not line.is_open  # its replies would be taken for those to the next message
         assert len(sink.taken) == 1
 
 
