@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import Count, Q, Sum
-from django.db.models.functions import Now
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Now, NullIf
 
 from iria_news.articles.models import Article, Language
 from subscribers.models import Newsletter, Subscriber
@@ -35,6 +35,17 @@ class EditionQuerySet(models.QuerySet["Edition"]):
 
     def frozen(self) -> EditionQuerySet:
         return self.filter(frozen_at__isnull=False)
+
+    def with_headline(self) -> EditionQuerySet:
+        """`headline`: the subject a person wrote, else the title of the lead."""
+        lead = EditionArticle.objects.filter(edition=OuterRef("pk")).order_by("bit")
+        return self.annotate(
+            headline=Coalesce(
+                NullIf(F("subject"), Value("")),
+                Subquery(lead.values("article__title")[:1]),
+                Value("No articles"),
+            )
+        )
 
     def with_progress(self) -> EditionQuerySet:
         """Totals from the batches (1 row for 200 recipients), never from deliveries."""

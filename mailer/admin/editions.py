@@ -34,23 +34,41 @@ PUBLIC_STATES = [EditionState.SENDING, EditionState.PAUSED, EditionState.DONE]
 @admin.register(Edition)
 class EditionAdmin(admin_base.ReadOnlyAdmin):
     empty_list = "No editions yet. The next slot makes the first, or send one now."
-    list_display = ["slot", "newsletter", "subject", "state_badge", "readers", "result"]
+    list_display = ["slot", "newsletter", "headline", "state_badge", "readers", "result"]
     list_display_links = ["slot"]
     list_filter = ["state", "newsletter"]
     list_select_related = ["newsletter"]
     list_per_page = 50
     fields = [
         ("newsletter", "slot", "due_at", "expires_at"),
-        ("subject", "preheader"),
-        ("approved_by", "approved_at", "content"),
+        ("subject_line", "preheader_line"),
+        ("approval", "approved_at", "content"),
         ("created_at", "frozen_at", "started_at", "finished_at"),
     ]
 
-    readonly_fields = ["content"]
+    readonly_fields = ["content", "subject_line", "preheader_line", "approval"]
     show_full_result_count = True  # editions are few
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Edition]:
-        return super().get_queryset(request).with_progress()
+        return super().get_queryset(request).with_progress().with_headline()
+
+    @admin.display(description="Headline")
+    def headline(self, edition) -> str:
+        return edition.headline
+
+    @admin.display(description="Subject")
+    def subject_line(self, edition) -> str:
+        return edition.subject or "Made for each cohort, from the lead of its list."
+
+    @admin.display(description="Preheader")
+    def preheader_line(self, edition) -> str:
+        return edition.preheader or "Made for each cohort, from the articles after the lead."
+
+    @admin.display(description="Approved by")
+    def approval(self, edition) -> str:
+        if edition.approved_by:
+            return str(edition.approved_by)
+        return "nobody: this newsletter leaves by itself" if edition.approved_at else "not yet"
 
     @admin.display(description="State", ordering="state")
     def state_badge(self, edition) -> SafeString:
