@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-sqlite test-postgresql check format lock
+.PHONY: help install run demo bench test test-sqlite test-postgresql check format lock
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -31,6 +31,9 @@ test-sqlite: $(STAMP)
 
 test-postgresql: $(STAMP)
 	$(PYTEST) -n 2 --dist worksteal --db=postgresql -m "not journey and not browser"
+
+bench: $(STAMP) ## measure sending against its references; needs smtp-source of Postfix
+	@$(BIN)/python -m benchmarks.throughput
 
 check: $(STAMP) ## format, lint, types, import direction, migrations, production settings
 	$(BIN)/ruff format --check .

@@ -4,7 +4,6 @@ Each write proves its lease and is compare-and-set. No transaction here is open 
 on the wire. Times are the database's.
 """
 
-import json
 import random
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from subscribers.models import InDoubt
 
 LOSSES_TO_STUCK = 5  # leases lost in a row before a person must look
 JITTER = 0.2  # of a retry's wait, so that deferred batches do not come back in step
+DELIVERY = {"edition_id": "bigint", "subscriber_id": "bigint"}  # columns of its key
 COUNTED = [
     DeliveryState.SENT,
     DeliveryState.FAILED,
@@ -148,31 +148,28 @@ def _renew(lease: Lease, outcomes: Sequence[Outcome], *, is_proven: bool) -> boo
         WHERE id = %s AND lease = %s AND state = 'leased'
     """  # noqa: S608  # fragments of ours
     counts = [mine.count(state) for state in COUNTED]
-    return dialect.execute(sql, [*counts, lease.batch_id, lease.number]) == 1
+    return dialect.execute(sql, [*counts, lease.batch_id, lease.number], often=True) == 1
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:
     if not outcomes:
         return
-    values = [
-        [o.edition_id, o.subscriber_id, o.state.value, o.reason[:40], int(not o.counts_as_attempt)]
+    rows = [
+        (o.edition_id, o.subscriber_id, o.state.value, o.reason[:40], int(not o.counts_as_attempt))
         for o in outcomes
     ]
+    result = dialect.table(
+        edition_id="bigint", subscriber_id="bigint", state="text", reason="text", uncounted="int"
+    )
     sql = f"""
-        UPDATE mailer_delivery AS d SET state = r.state, reason = r.reason,
-            attempts = d.attempts - r.uncounted,
-            settled_at = CASE WHEN r.state = 'pending' THEN NULL ELSE {dialect.now()} END
-        FROM (
-            SELECT CAST(w.value->>0 AS bigint) AS edition_id,
-                CAST(w.value->>1 AS bigint) AS subscriber_id,
-                w.value->>2 AS state, w.value->>3 AS reason,
-                CAST(w.value->>4 AS integer) AS uncounted
-            FROM {dialect.rows()}
-        ) AS r
-        WHERE d.edition_id = r.edition_id AND d.subscriber_id = r.subscriber_id
+        UPDATE mailer_delivery AS d SET state = w.state, reason = w.reason,
+            attempts = d.attempts - w.uncounted,
+            settled_at = CASE WHEN w.state = 'pending' THEN NULL ELSE {dialect.now()} END
+        FROM {result}
+        WHERE d.edition_id = w.edition_id AND d.subscriber_id = w.subscriber_id
             AND d.state <> 'sent'
     """  # noqa: S608  # fragments of ours
-    dialect.execute(sql, [json.dumps(values)])
+    dialect.execute(sql, dialect.table_params(rows), often=True)
     DeliveryEvent.objects.bulk_create(
         DeliveryEvent(
             edition_id=o.edition_id,
@@ -189,18 +186,14 @@ def _settle(outcomes: Sequence[Outcome]) -> None:
 def _intend(wanted: Sequence[Waiting]) -> list[Intent]:
     if not wanted:
         return []
-    values = json.dumps([[row.edition_id, row.subscriber_id] for row in wanted])
+    pairs = [(row.edition_id, row.subscriber_id) for row in wanted]
     sql = f"""
         UPDATE mailer_delivery SET state = 'sending', attempts = attempts + 1
         FROM (
             SELECT e.id AS edition, r.id AS subscriber
-            FROM (
-                SELECT CAST(w.value->>0 AS bigint) AS edition_id,
-                    CAST(w.value->>1 AS bigint) AS subscriber_id
-                FROM {dialect.rows()}
-            ) AS next
-            JOIN mailer_edition e ON e.id = next.edition_id AND e.state = 'sending'
-            JOIN subscribers_subscriber r ON r.id = next.subscriber_id AND r.state = 'active'
+            FROM {dialect.table(**DELIVERY)}
+            JOIN mailer_edition e ON e.id = w.edition_id AND e.state = 'sending'
+            JOIN subscribers_subscriber r ON r.id = w.subscriber_id AND r.state = 'active'
             JOIN subscribers_subscription s ON s.newsletter_id = e.newsletter_id
                 AND s.subscriber_id = r.id AND s.ended_at IS NULL AND s.confirmed_at IS NOT NULL
             WHERE NOT EXISTS (
@@ -212,17 +205,18 @@ def _intend(wanted: Sequence[Waiting]) -> list[Intent]:
             AND mailer_delivery.state = 'pending'
         RETURNING edition_id, subscriber_id
     """  # noqa: S608  # fragments of ours
-    announced = dialect.fetch(sql, [values])
+    announced = dialect.fetch(sql, dialect.table_params(pairs), often=True)
     if not announced:
         return []
     # A second statement of the same transaction: SQLite's RETURNING sees only the changed table.
     addresses = dialect.fetch(
         f"""
-        SELECT CAST(w.value->>0 AS bigint), r.id, r.address, r.name
-        FROM {dialect.rows()}
-        JOIN subscribers_subscriber r ON r.id = CAST(w.value->>1 AS bigint)
+        SELECT w.edition_id, r.id, r.address, r.name
+        FROM {dialect.table(**DELIVERY)}
+        JOIN subscribers_subscriber r ON r.id = w.subscriber_id
         """,  # noqa: S608  # fragments of ours
-        [json.dumps([list(row) for row in announced])],
+        dialect.table_params(announced),
+        often=True,
     )
     return [Intent(*row) for row in addresses]
 
@@ -249,13 +243,13 @@ def refusals(wanted: Sequence[Waiting]) -> list[Outcome]:
                 ) THEN 'unsubscribed'
                 ELSE ''
             END
-        FROM {dialect.rows()}
-        JOIN mailer_delivery d ON d.edition_id = CAST(w.value->>0 AS bigint)
-            AND d.subscriber_id = CAST(w.value->>1 AS bigint) AND d.state = 'pending'
+        FROM {dialect.table(**DELIVERY)}
+        JOIN mailer_delivery d ON d.edition_id = w.edition_id
+            AND d.subscriber_id = w.subscriber_id AND d.state = 'pending'
         JOIN mailer_edition e ON e.id = d.edition_id AND e.state = 'sending'
         JOIN subscribers_subscriber r ON r.id = d.subscriber_id
         """,  # noqa: S608  # fragments of ours
-        [json.dumps([[row.edition_id, row.subscriber_id] for row in wanted])],
+        dialect.table_params([(row.edition_id, row.subscriber_id) for row in wanted]),
     )
     return [
         Outcome(edition, subscriber, batch, DeliveryState.SKIPPED, reason)

@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -36,12 +37,19 @@ MOST_LEASES = 2
 AT_ONCE_LIMIT = 3  # tries of one row on fresh connections before it waits like a deferred one
 
 
-def send_ready_batches(*, worker: str, seconds: float, pool: Pool | None = None) -> int:
+@dataclass(frozen=True)
+class Turn:
+    """What one turn of a worker came to."""
+
+    accepted: int  # messages
+    commits: int
+
+
+def send_ready_batches(*, worker: str, seconds: float, pool: Pool | None = None) -> Turn:
     """Claim and send batches until none is ready, the time is over or the worker shall stop.
 
-    `pool` replaces the connections that the settings describe; it is closed at the end. Returns
-    how many messages were accepted. Whatever raises, leases are given back, unless the database
-    is away; then the reaper takes them.
+    `pool` replaces the connections that the settings describe; it is closed at the end. Whatever
+    raises, leases are given back, unless the database is away; then the reaper takes them.
     """
     dialect.flush_each_commit()
     loop = _Loop(worker, pool or _pool())
@@ -49,7 +57,7 @@ def send_ready_batches(*, worker: str, seconds: float, pool: Pool | None = None)
         loop.run(until=time.monotonic() + seconds)
     finally:
         loop.close()
-    return loop.accepted
+    return Turn(loop.accepted, loop.commits)
 
 
 def _pool() -> Pool:

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from mailer import editions
@@ -195,7 +196,8 @@ def test_an_exchange_takes_the_same_statements_for_any_batch(readers, django_ass
     _, lease, rows = started(readers)
     leases.exchange([lease], [], rows[:1])
 
-    with django_assert_num_queries(6):  # begin, lease, outcome, intent, addresses, end
+    # Begin, lease, outcome, intent, addresses, end; prepared ones go past Django's log.
+    with django_assert_num_queries(2 if connection.vendor == "postgresql" else 6):
         done = leases.exchange([lease], [sent(rows[0])], rows[1:])
 
     assert len(done.intents) == readers - 1

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def send(seconds: float = 30) -> int:
-    return sending.send_ready_batches(worker="w1", seconds=seconds)
+    return sending.send_ready_batches(worker="w1", seconds=seconds).accepted
 
 
 def come_back() -> None:

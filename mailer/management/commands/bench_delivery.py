@@ -71,7 +71,8 @@ class Command(BaseCommand):
         production.release_rendered()
         production.start_due()
         before = resource.getrusage(resource.RUSAGE_SELF)
-        timed("send", lambda: sending.send_ready_batches(worker="b", seconds=36_000, pool=pool))
+        turns = []
+        timed("send", lambda: turns.append(_send(pool)))
         after = resource.getrusage(resource.RUSAGE_SELF)
         timed("ledger", closing.finish)
         edition.refresh_from_db()
@@ -85,6 +86,7 @@ class Command(BaseCommand):
             "cohorts": edition.cohorts.count(),
             **{f"{name}_seconds": round(value, 3) for name, value in seconds.items()},
             "messages_per_second": round(sent / seconds["send"], 1),
+            "messages_per_commit": round(sent / max(turns[0].commits, 1), 2),
             "cpu_us_per_message": round(cpu / max(sent, 1) * 1e6, 1),
             "peak_rss_mb": round(after.ru_maxrss / 1024, 1),
             "sent": sent,
@@ -95,3 +97,7 @@ class Command(BaseCommand):
 def _freeze(edition: Edition) -> None:
     editions.begin_freezing(edition)
     cohorts.freeze(edition.pk)
+
+
+def _send(pool: Pool) -> sending.Turn:
+    return sending.send_ready_batches(worker="bench", seconds=36_000, pool=pool)
