@@ -45,7 +45,9 @@ def inbox(request: HttpRequest) -> HttpResponse:
         newest = keeping.summaries(folder, ids[: keeping.SEARCH_LIMIT])
         ids = [each.id for each in newest if each.is_kind(kind) and each.holds(words)]
     page = Paginator(ids, PER_PAGE).get_page(request.GET.get("page"))
-    refreshes = not (words or kind) and page.number == 1 and "refresh" not in request.GET
+    # By itself only while there is nothing to read: a reload takes away what somebody is typing.
+    asked = request.GET.get("refresh") == "on"
+    refreshes = not (words or kind) and page.number == 1 and (asked or not total)
     context = {
         "page": page,
         "messages_shown": list(keeping.summaries(folder, page.object_list)),

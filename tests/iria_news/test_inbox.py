@@ -67,6 +67,13 @@ def test_the_newest_message_comes_first(client, keeper):
     assert "To mara@example.org" in shown
 
 
+def test_a_page_with_mail_reloads_only_when_asked_to(client, keeper):
+    keep(keeper)
+
+    assert "http-equiv" not in page(client, "/inbox/")
+    assert 'http-equiv="refresh" content="10"' in page(client, "/inbox/?refresh=on")
+
+
 def test_there_are_fifty_on_a_page(client, keeper):
     for number in range(51):
         keep(keeper, f"Subject: number {number:02}\r\n\r\n".encode())

@@ -97,6 +97,7 @@ def test_the_demo_loads_once_and_sends_a_first_digest():
     assert edition.newsletter.slug == "iria-daily"
     counts = (Article.objects.count(), Newsletter.objects.count(), Subscriber.objects.count())
     run("load_demo", "--if-empty")
+    assert "No digest this time." in run("load_demo", "--readers", "12")
     assert counts == (
         Article.objects.count(),
         Newsletter.objects.count(),

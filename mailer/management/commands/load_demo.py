@@ -7,6 +7,7 @@ from iria_news.articles.demo import newsroom
 from iria_news.articles.models import Article
 from mailer import editions, tasks
 from subscribers import demo
+from subscribers.models import Newsletter
 
 
 class Command(BaseCommand):
@@ -26,6 +27,13 @@ class Command(BaseCommand):
         loaded = demo.load_readers(daily, readers, now=now)
         self.stdout.write(f"Demo newsroom: {articles} articles, {loaded} readers.")
         if not no_digest:
+            self._send_first_digest(daily)
+
+    def _send_first_digest(self, daily: Newsletter) -> None:
+        try:
             edition = editions.send_now(daily, by=None)
-            tasks.ring_tick()
-            self.stdout.write(f"A first digest is on its way: {edition}.")
+        except editions.NothingToSend as reason:  # it was loaded before
+            self.stdout.write(f"No digest this time. {reason}")
+            return
+        tasks.ring_tick()
+        self.stdout.write(f"A first digest is on its way: {edition}.")
