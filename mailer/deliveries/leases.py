@@ -298,7 +298,7 @@ def reap() -> int:
 
     A row found in SENDING follows its newsletter's policy: `resend` makes it pending, with the
     same Message-ID, at most twice; `hold` makes it uncertain. From the second loss in a row on, a
-    batch waits 1, 2, 4 minutes; after the fifth it is stuck.
+    batch waits 1, 2, 4 times the length of a lease; after the fifth it is stuck.
     """
     expired = Batch.objects.filter(state=BatchState.LEASED, leased_until__lt=Now())
     taken = 0
@@ -309,7 +309,7 @@ def reap() -> int:
 
 def _take_back(batch: Batch) -> bool:
     losses = batch.losses + 1
-    wait = 0 if losses == 1 else 60 * 2 ** (losses - 2)
+    wait = 0 if losses == 1 else settings.LEASE_SECONDS * 2 ** (losses - 2)
     state = BatchState.STUCK if losses >= LOSSES_TO_STUCK else BatchState.READY
     sql = f"""
         UPDATE mailer_batch SET state = %s, losses = %s, leased_until = NULL,
