@@ -142,8 +142,14 @@ class Dialogue:
             self.timeout = FINAL_REPLY_TIMEOUT
 
     def answer(self, code: int, text: bytes) -> None:
-        """Take one reply in. May set `result`, or leave more in `outgoing`."""
+        """Take one reply in. May set `result`, or leave more in `outgoing`.
+
+        Raises ConnectionError for a "yes" to a message that has not left: the server is one reply
+        out of step, and to believe it would lose the message without a trace.
+        """
         if self._is_body:
+            if self.outgoing and code < 400:
+                raise ConnectionError("the server accepted what it had not got")
             self.result = _result("dot", code, text)
         elif self._refusal is not None:
             self.result = self._refusal  # this reply ends the empty message, whatever it says
@@ -263,7 +269,8 @@ class Session:
                 line.login(self.server.user, self.server.password)
         except smtplib.SMTPResponseException as error:
             raise ServerUnavailable(stage, error.smtp_code, _readable(error.smtp_error)) from error
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            # ValueError: a host name or password that smtplib cannot put into bytes
             raise ServerUnavailable(stage, 0, str(error)) from error
 
     def close(self, *, wait: bool = True) -> None:
@@ -368,6 +375,8 @@ class Session:
                 dialogue.answer(code, text)
             else:
                 self.replies.is_out_of_step = True
+        if dialogue.result is not None and dialogue.outgoing:  # refused in the middle of the body
+            self.replies.is_out_of_step = True
 
 
 def xtext(value: str) -> str:

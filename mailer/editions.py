@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -15,6 +16,8 @@ from iria_news.articles.models import Article, ArticleQuerySet
 from mailer import schedule
 from mailer.models import AT_REST, TO_BE_CLEARED, BatchState, Edition, EditionArticle, EditionState
 from subscribers.models import Approval, Cadence, Newsletter, Subscription
+
+log = logging.getLogger(__name__)
 
 EXPIRES_AFTER = timedelta(hours=36)  # news that cannot be delivered by then is none
 UNDER_WAY = [
@@ -41,11 +44,19 @@ def open_due(*, now: datetime) -> list[Edition]:
     """
     opened = []
     for newsletter in Newsletter.objects.filter(is_active=True).order_by("pk"):
-        for slot, article in _due(newsletter, now):
-            edition = open_edition(newsletter, slot=slot, article=article)
-            if edition is not None:
-                opened.append(edition)
+        try:
+            opened += _open_due(newsletter, now)
+        except Exception:  # one newsletter with a value nobody thought of must not stop the rest
+            log.exception("no edition of newsletter %s can be opened", newsletter.pk)
     return opened
+
+
+def _open_due(newsletter: Newsletter, now: datetime) -> list[Edition]:
+    found = [
+        open_edition(newsletter, slot=slot, article=article)
+        for slot, article in _due(newsletter, now)
+    ]
+    return [edition for edition in found if edition is not None]
 
 
 def _due(newsletter: Newsletter, now: datetime) -> list[tuple[datetime, Article | None]]:
@@ -76,6 +87,8 @@ def open_edition(
     """
     try:
         with transaction.atomic():
+            if article is not None and _has_gone_out(newsletter, article):
+                return None
             edition = Edition.objects.create(
                 newsletter=newsletter,
                 slot=_free_slot(newsletter, slot) if article else slot,
@@ -277,6 +290,8 @@ def resume(edition: Edition) -> bool:
     paused = Edition.objects.filter(pk=edition.pk, state=EditionState.PAUSED)
     if paused.filter(frozen_at__isnull=True).update(state=EditionState.APPROVED, reason=""):
         return True
+    if not paused.exists():
+        return False
     edition.cohorts.unrendered().update(error="", claimed_until=None)
     edition.batches.filter(state=BatchState.STUCK).update(state=BatchState.READY, losses=0)
     return bool(
@@ -305,6 +320,12 @@ def _skip(edition: Edition, reason: str) -> None:
     Edition.objects.filter(pk=edition.pk, state=EditionState.DRAFT).update(
         state=EditionState.SKIPPED, reason=reason, finished_at=Now()
     )
+
+
+def _has_gone_out(newsletter: Newsletter, article: Article) -> bool:
+    """Whether another tick was faster; holds the newsletter's row, so that it stays true."""
+    Newsletter.objects.select_for_update().get(pk=newsletter.pk)
+    return newsletter.editions.filter(articles=article).exists()
 
 
 def _slug(newsletter: Newsletter, slot: datetime) -> str:

@@ -3,7 +3,7 @@
 import logging
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from mailer import dialect, editions, rendering
@@ -61,12 +61,10 @@ def _render(cohort: Cohort) -> bool:
 
 def release_rendered() -> int:
     """Let the editions go on whose cohorts are all rendered: to READY, or back to SENDING."""
-    complete = Edition.objects.filter(state=EditionState.RENDERING).exclude(
-        cohorts__message__isnull=True
-    )
-    return Edition.objects.filter(pk__in=list(complete.values_list("pk", flat=True))).update(
-        state=EditionState.READY
-    )
+    # One statement that names the state: a pause or cancel of this moment must not be undone.
+    unrendered = Cohort.objects.unrendered().filter(edition=OuterRef("pk"))
+    complete = Edition.objects.filter(~Exists(unrendered), state=EditionState.RENDERING)
+    return complete.update(state=EditionState.READY)
 
 
 def start_due() -> int:

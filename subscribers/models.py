@@ -81,7 +81,8 @@ class Newsletter(models.Model):
     )
     max_articles = models.PositiveSmallIntegerField(default=30, help_text="At most 62.")
     look_back_days = models.PositiveSmallIntegerField(
-        default=8, help_text="How old an article may be and still be news to a reader."
+        default=8,
+        help_text="How old an article may be and still be news to a reader: 1 to 366 days.",
     )
     approval = models.CharField(max_length=9, choices=Approval, default=Approval.AUTOMATIC)
     in_doubt = models.CharField(
@@ -112,6 +113,11 @@ class Newsletter(models.Model):
                 condition=~Q(cadence=Cadence.WEEKLY) | Q(weekday__isnull=False),
                 name="a_weekly_cadence_has_a_weekday",
                 violation_error_message="Give the weekday on which it leaves.",
+            ),
+            models.CheckConstraint(
+                condition=Q(look_back_days__gte=1, look_back_days__lte=366),
+                name="a_look_back_is_1_to_366_days",
+                violation_error_message="Look back at least 1 day and at most 366.",
             ),
             models.CheckConstraint(
                 condition=Q(max_articles__gte=1, max_articles__lte=62)

@@ -4,6 +4,7 @@ A selector waits for whichever server answers first. Only opening a connection t
 its own: TLS and authentication block, and happen once in a hundred messages.
 """
 
+import logging
 import queue
 import selectors
 import socket
@@ -17,6 +18,8 @@ from django.conf import settings
 
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Dialogue, Kind, Result, ServerUnavailable, Session
+
+log = logging.getLogger(__name__)
 
 LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
 RECEIVE = 4096  # bytes; a reply has some fifty
@@ -168,6 +171,9 @@ class _Connection:
             self._session.open()
         except ServerUnavailable as error:
             self._failure = error
+        except Exception as error:  # whatever it is, the loop waits to hear of it
+            log.exception("a connection could not be opened")
+            self._failure = ServerUnavailable("connect", 0, type(error).__name__)
         self._pool.announce(self)
 
     def opened(self) -> None:

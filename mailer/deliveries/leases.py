@@ -85,7 +85,8 @@ def claim(worker: str) -> Lease | None:
             leased_until = {dialect.now(plus_seconds=settings.LEASE_SECONDS)}
         WHERE id = (
             SELECT b.id FROM mailer_batch b JOIN mailer_edition e ON e.id = b.edition_id
-            WHERE e.state = 'sending' AND b.state = 'ready' AND b.not_before <= {dialect.now()}
+            WHERE e.state = 'sending' AND e.expires_at > {dialect.now()}
+                AND b.state = 'ready' AND b.not_before <= {dialect.now()}
             ORDER BY e.priority DESC, e.due_at, e.id, b.not_before, b.id
             LIMIT 1 {dialect.skip_locked("b")}
         )
@@ -163,7 +164,8 @@ def _settle(outcomes: Sequence[Outcome]) -> None:
     )
     sql = f"""
         UPDATE mailer_delivery AS d SET state = w.state, reason = w.reason,
-            attempts = d.attempts - w.uncounted,
+            attempts = CASE WHEN d.state = 'sending' THEN d.attempts - w.uncounted
+                ELSE d.attempts END,
             settled_at = CASE WHEN w.state = 'pending' THEN NULL ELSE {dialect.now()} END
         FROM {result}
         WHERE d.edition_id = w.edition_id AND d.subscriber_id = w.subscriber_id

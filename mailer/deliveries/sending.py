@@ -83,41 +83,47 @@ class _Loop:
         self.in_flight: dict[tuple[int, int], Waiting] = {}
         self.tries: dict[tuple[int, int], int] = {}
         self.retry_minutes: dict[int, float] = {}
+        self.unsettled: list[Outcome] = []
+        self.to_pause: dict[int, str] = {}
         self.server_away = False
         self.finished_cleanly = False
 
     # --- the loop -------------------------------------------------------------------------------
 
     def run(self, *, until: float) -> None:
+        """Claim until the time is over, and finish what is claimed: a batch given back half done
+        would wait, with its untried rows, for the sake of a deferred one."""
         while True:
-            go_on = time.monotonic() < until and not stopping.asked() and not self.server_away
-            if go_on:
+            go_on = not stopping.asked() and not self.server_away
+            if go_on and time.monotonic() < until:
                 self._claim()
             if not self.in_flight and not (go_on and self.waiting):
                 break
             can_announce = go_on and bool(self._next())
-            finished = self.pool.collect(seconds=0 if can_announce else self.renew_seconds)
-            found = [self._outcome(one) for one in finished]
+            self._collect(seconds=0 if can_announce else self.renew_seconds)
             go_on = go_on and not self.server_away
-            self._turn(found, self._next() if go_on else [])
+            self._turn(self._next() if go_on else [])
         self.finished_cleanly = True
 
-    def _turn(self, found: list[Outcome], wanted: list[Waiting]) -> None:
+    def _collect(self, *, seconds: float) -> None:
+        """Outcomes stay in `unsettled` until a commit took them, whatever happens on the way."""
+        for finished in self.pool.collect(seconds=seconds):
+            self.unsettled.append(self._outcome(finished))
+
+    def _turn(self, wanted: list[Waiting]) -> None:
         """One commit, and what follows from it."""
         for _ in wanted:
             self.waiting.popleft()
         asked_at = time.monotonic()
-        done = self._exchange(found, wanted)
+        done = self._exchange(wanted)
+        self._pause_refused()
         self._forget_lost(done)
         announced = {(intent.edition_id, intent.subscriber_id) for intent in done.intents}
         rows = {(row.edition_id, row.subscriber_id): row for row in wanted}
         not_after = asked_at + settings.LEASE_SECONDS
-        broken = []
         for intent in done.intents:
             row = rows[intent.edition_id, intent.subscriber_id]
-            broken += self._hand_over(intent, row, not_after=not_after)
-        if broken:
-            self._exchange(broken, [])
+            self._hand_over(intent, row, not_after=not_after)
         self._pass_over([row for key, row in rows.items() if key not in announced])
         self._release_finished()
 
@@ -148,14 +154,15 @@ class _Loop:
 
     # --- the wire -------------------------------------------------------------------------------
 
-    def _hand_over(self, intent: Intent, row: Waiting, *, not_after: float) -> list[Outcome]:
-        """Join the message and give it to a connection; the outcome, if it cannot be built."""
+    def _hand_over(self, intent: Intent, row: Waiting, *, not_after: float) -> None:
+        """Join the message and give it to a connection. One that cannot be built fails alone."""
         key = messages.key(intent.edition_id, intent.subscriber_id)
         try:
             message = self.recipients.message(row, intent, at=timezone.now())
         except (ValueError, LookupError) as error:  # this row fails alone (P13)
             log.exception("delivery %s cannot be built", key)
-            return [self._tied(row, outcomes.unbuildable(error))]
+            self.unsettled.append(self._tied(row, outcomes.unbuildable(error)))
+            return
         self.in_flight[intent.edition_id, intent.subscriber_id] = row
         submission = Submission(
             edition_id=intent.edition_id,
@@ -167,7 +174,6 @@ class _Loop:
             not_after=not_after,
         )
         self.pool.hand_over(submission)
-        return []
 
     def _outcome(self, finished: Finished) -> Outcome:
         done = finished.submission
@@ -211,11 +217,15 @@ class _Loop:
     def _pause(self, row: Waiting, what: str, words: str) -> None:
         """Stop an edition whose every message would be refused, with a reason a person can use."""
         self.server_away = True
-        reason = f"The submission server {what}: {self.recipients.without_addresses(words)[:110]}."
-        editions.pause(
-            self.recipients.edition(row.edition_id),
-            reason=f"{reason} Correct EMAIL_URL or MAIL_FROM, then resume.",
+        self.to_pause[row.edition_id] = (
+            f"The submission server {what}: {self.recipients.without_addresses(words)[:110]}. "
+            "Correct EMAIL_URL or MAIL_FROM, then resume."
         )
+
+    def _pause_refused(self) -> None:
+        for edition_id, reason in self.to_pause.items():
+            editions.pause(self.recipients.edition(edition_id), reason=reason)
+        self.to_pause.clear()
 
     def _tied(self, row: Waiting, verdict: outcomes.Verdict, *, text: str = "") -> Outcome:
         return Outcome(
@@ -232,14 +242,17 @@ class _Loop:
 
     # --- the rows -------------------------------------------------------------------------------
 
-    def _exchange(self, found: Sequence[Outcome], wanted: Sequence[Waiting]) -> Exchange:
+    def _exchange(self, wanted: Sequence[Waiting]) -> Exchange:
         """Commit; while the database cannot be written, keep the results and start nothing."""
+        found = list(self.unsettled)
         give_up = time.monotonic() + DATABASE_PATIENCE
         while True:
             try:
                 self.commits += 1
                 proven = self._proven(found)
-                return leases.exchange(self.held.values(), found, wanted, proven=proven)
+                done = leases.exchange(self.held.values(), found, wanted, proven=proven)
+                self.unsettled = self.unsettled[len(found) :]
+                return done
             except OperationalError:
                 if time.monotonic() > give_up:
                     raise
@@ -272,7 +285,8 @@ class _Loop:
             return
         skipped = leases.refusals(rows)
         if skipped:
-            self._exchange(skipped, [])
+            self.unsettled += skipped
+            self._exchange([])
         named = {(outcome.edition_id, outcome.subscriber_id) for outcome in skipped}
         stopped = {
             row.edition_id for row in rows if (row.edition_id, row.subscriber_id) not in named
@@ -282,6 +296,7 @@ class _Loop:
     def _release_finished(self) -> None:
         busy = {row.batch_id for row in self.waiting}
         busy |= {row.batch_id for row in self.in_flight.values()}
+        busy |= {outcome.batch_id for outcome in self.unsettled}
         for lease in [lease for batch_id, lease in self.held.items() if batch_id not in busy]:
             self._release(lease)
 
@@ -294,9 +309,12 @@ class _Loop:
 
     def close(self) -> None:
         """Give back what we hold, after the replies of what is on the wire."""
-        while self.in_flight:
-            found = [self._outcome(done) for done in self.pool.collect(seconds=self.renew_seconds)]
-            self._forget_lost(self._exchange(found, []))
+        while self.in_flight or self.unsettled:
+            self._collect(seconds=self.renew_seconds)
+            # Raises if the database is still away: then nothing is given back, and the reaper
+            # treats what is in SENDING as the newsletter wants mail in doubt to be treated.
+            self._forget_lost(self._exchange([]))
+        self._pause_refused()
         self.pool.close()
         for lease in list(self.held.values()):
             wait = SERVER_AWAY_MINUTES if self.server_away else 0.0
