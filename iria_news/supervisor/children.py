@@ -70,7 +70,9 @@ class Child:
     def ask_to_stop(self) -> None:
         """SIGTERM to the program only: it knows best how to end its own children."""
         if self._process is not None:
-            self._process.terminate()
+            # Not `terminate`: that would reap a part which is dead already, behind our back.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
 
     def kill_group(self) -> None:
         if self._process is not None:

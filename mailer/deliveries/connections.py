@@ -130,9 +130,11 @@ class Pool:
         return session.submitted >= self._messages_each
 
     def close(self) -> None:
-        """End the connections. What is on the wire must have been collected before."""
-        for connection in [*self._idle, *self._busy]:
+        """End the connections; one that is in the middle of a message without a goodbye."""
+        for connection in self._idle:
             connection.close()
+        for connection in self._busy:
+            connection.abandon()
         self._selector.close()
         self._bell.close()
         self._ringer.close()
@@ -287,6 +289,9 @@ class _Connection:
                 self._session.abandon()
         self._dialogue = None
         self._watched = 0
+
+    def abandon(self) -> None:
+        self._leave(goodbye=False)
 
     def close(self) -> None:
         if self._session.is_open:

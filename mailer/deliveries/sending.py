@@ -309,13 +309,15 @@ class _Loop:
 
     def close(self) -> None:
         """Give back what we hold, after the replies of what is on the wire."""
-        while self.in_flight or self.unsettled:
-            self._collect(seconds=self.renew_seconds)
-            # Raises if the database is still away: then nothing is given back, and the reaper
-            # treats what is in SENDING as the newsletter wants mail in doubt to be treated.
-            self._forget_lost(self._exchange([]))
+        try:
+            while self.in_flight or self.unsettled:
+                self._collect(seconds=self.renew_seconds)
+                # Raises if the database is still away: then nothing is given back, and the reaper
+                # treats what is in SENDING as the newsletter wants mail in doubt to be treated.
+                self._forget_lost(self._exchange([]))
+        finally:
+            self.pool.close()
         self._pause_refused()
-        self.pool.close()
         for lease in list(self.held.values()):
             wait = SERVER_AWAY_MINUTES if self.server_away else 0.0
             self._release(lease, minutes=wait if self.finished_cleanly else FAULT_MINUTES)

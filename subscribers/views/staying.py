@@ -31,6 +31,9 @@ def change_preferences(request: HttpRequest, token: str) -> HttpResponse:
     if "leave" in request.POST:
         preferences.leave_all(subscriber, source="preferences")
         return SeeOther(f"{request.path}?done=left")
+    if "save" not in request.POST:  # cut off, or not from our form: no tick is not a "no"
+        sections = forms.preferences_as_they_are(subscriber)
+        return _preferences_page(request, subscriber, sections, status=422)
     sections = forms.preferences_as_sent(subscriber, request.POST)
     if forms.problems(sections):
         return _preferences_page(request, subscriber, sections, status=422)

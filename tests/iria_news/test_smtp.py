@@ -160,6 +160,30 @@ def test_a_server_that_speaks_out_of_turn_is_not_believed():
         assert len(sink.taken) == 1
 
 
+def test_a_yes_to_a_message_that_has_not_left_is_not_believed():
+    script = Script(data="354 go on\r\n250 2.0.0 taken")
+    with Sink(script=script) as sink, session(sink) as line:
+        assert submit(line).kind is Kind.NOT_SENT
+        assert not line.is_open
+        assert sink.taken == []
+
+
+def test_a_refusal_in_the_middle_of_the_body_is_one_and_ends_the_line():
+    script = Script(data="354 go on\r\n552 5.3.4 too big")
+    with Sink(script=script) as sink, session(sink) as line:
+        assert submit(line).enhanced == "5.3.4"
+        assert not line.is_open
+        assert sink.taken == []
+
+
+def test_a_password_that_smtp_cannot_carry_is_a_sentence_and_not_a_crash():
+    with Sink(script=Script(password="x")) as sink:
+        line = session(sink, user="u", password="p\u00e4ss")
+        with pytest.raises(ServerUnavailable) as caught:
+            line.open()
+        assert caught.value.stage == "auth"
+
+
 @pytest.mark.parametrize("reply", ["what", "2x0 ok", "9" * 70_000])
 def test_nonsense_for_a_reply_ends_the_line_and_leaves_the_message_in_doubt(reply):
     with Sink(script=Script(dot=lambda recipient: reply)) as sink, session(sink) as line:

@@ -69,6 +69,28 @@ def test_an_alert_goes_out_for_each_new_article_and_never_for_the_back_catalogue
     assert again == []
 
 
+def test_two_ticks_at_once_open_one_alert_for_an_article():
+    article = factories.make_article()
+    newsletter = factories.make_newsletter(cadence=Cadence.AT_ONCE, wall_time=None)
+
+    opened = [
+        editions.open_edition(newsletter, slot=article.published_at, article=article)
+        for _ in range(2)
+    ]
+
+    assert [edition is not None for edition in opened] == [True, False]
+
+
+def test_a_newsletter_that_cannot_be_opened_does_not_stop_the_others():
+    at = timezone.now()
+    factories.make_article()
+    due = {"wall_time": (at - timedelta(minutes=2)).time(), "created_at": at - timedelta(days=2)}
+    factories.make_newsletter(zone="No/Such_Zone", **due)
+    good = factories.make_newsletter(**due)
+
+    assert [edition.newsletter for edition in editions.open_due(now=at)] == [good]
+
+
 def test_an_edition_that_changed_after_it_was_read_is_not_approved(admin_user):
     newsletter = factories.make_newsletter(approval=Approval.PERSON)
     article = factories.make_article()

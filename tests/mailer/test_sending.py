@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from mailer import editions, ledger, stopping
@@ -267,6 +267,35 @@ def test_what_is_not_sent_in_time_has_failed_and_says_so(sink):
     assert set(Delivery.objects.values_list("reason", flat=True)) == {"expired"}
     edition.refresh_from_db()
     assert edition.state == EditionState.DONE
+
+
+@pytest.mark.parametrize(
+    ("policy", "after"), [(InDoubt.RESEND, "pending"), (InDoubt.HOLD, "uncertain")]
+)
+def test_results_that_cannot_be_written_are_in_doubt_and_not_forgotten(
+    sink, monkeypatch, policy, after
+):
+    edition = made.sending(daily(readers=30, in_doubt=policy))
+    real, calls = leases.exchange, []
+
+    def exchange(*args, **more):
+        calls.append(args)
+        if len(calls) > 3:
+            raise OperationalError("database is locked")
+        return real(*args, **more)
+
+    monkeypatch.setattr(leases, "exchange", exchange)
+    monkeypatch.setattr(sending, "DATABASE_PATIENCE", -1)
+    with pytest.raises(OperationalError):
+        send()
+    monkeypatch.setattr(leases, "exchange", real)
+
+    in_doubt = states(edition)["sending"]
+    assert in_doubt > 0
+    Batch.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    leases.reap()
+    assert states(edition).get(after, 0) >= in_doubt
+    assert DeliveryEvent.objects.count() == in_doubt
 
 
 def test_a_stuck_batch_pauses_the_edition_and_resume_tries_again(sink):

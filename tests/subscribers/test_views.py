@@ -345,6 +345,7 @@ def test_choices_are_saved_and_the_same_link_shows_them(client):
     response = client.post(
         path,
         {
+            "save": "yes",
             "newsletter": ["weekly"],
             "topic-daily": ["europe"],
             "topic-weekly": ["europe", "africa", "no-such-topic"],
@@ -358,6 +359,18 @@ def test_choices_are_saved_and_the_same_link_shows_them(client):
     assert Subscription.objects.active().get().newsletter.name == "Weekly"
 
 
+@pytest.mark.parametrize("body", ["", "x=1", "newsletter="])
+def test_a_form_that_lost_its_end_on_the_way_ends_nothing(client, body):
+    place = make_subscription(make_newsletter("Daily"), topics=[make_topic("Europe")])
+
+    response = client.post(
+        preferences_path(place.subscriber), body, content_type="application/x-www-form-urlencoded"
+    )
+
+    assert response.status_code == 422
+    assert Subscription.objects.active().filter(pk=place.pk).exists()
+
+
 def test_a_newsletter_without_a_topic_is_refused_and_the_ticks_are_kept(client):
     make_topic("Europe")
     make_topic("Africa")
@@ -366,7 +379,7 @@ def test_a_newsletter_without_a_topic_is_refused_and_the_ticks_are_kept(client):
 
     response = client.post(
         preferences_path(daily.subscriber),
-        {"newsletter": ["daily", "weekly"], "topic-weekly": ["africa"]},
+        {"newsletter": ["daily", "weekly"], "topic-weekly": ["africa"], "save": "yes"},
     )
 
     page = text_of(response)
@@ -386,7 +399,7 @@ def test_everything_can_be_left_at_once_and_joined_again(client):
     assert "<b>Unsubscribed from everything.</b>" in text_of(client.get(response["Location"]))
     assert not Subscription.objects.active().exists()
 
-    client.post(path, {"newsletter": ["daily"], "topic-daily": ["europe"]})
+    client.post(path, {"newsletter": ["daily"], "topic-daily": ["europe"], "save": "yes"})
     assert Subscription.objects.active().count() == 1
 
 
@@ -400,7 +413,7 @@ def test_a_private_newsletter_is_shown_to_its_own_readers_only(client):
     assert "Client Report" not in text_of(client.get(preferences_path(stranger)))
     client.post(
         preferences_path(stranger),
-        {"newsletter": ["client-report"], "topic-client-report": ["europe"]},
+        {"newsletter": ["client-report"], "topic-client-report": ["europe"], "save": "yes"},
     )
     assert not stranger.subscriptions.exists()
 
