@@ -92,9 +92,13 @@ def _button(form: lxml.html.FormElement, text: str) -> lxml.html.HtmlElement | N
     """The button with this text, or with this text and the name of an icon font's picture."""
     buttons = form.xpath(".//button | .//input[@type='submit']")
     buttons += form.xpath("//button[@form=$id]", id=form.get("id") or "")
-    named = {" ".join((each.get("value") or each.text_content()).split()): each for each in buttons}
+    named = {" ".join(_words_on(each).split()): each for each in buttons}
     with_icon = (each for name, each in named.items() if re.fullmatch(rf"{text} [a-z_]+", name))
     return named[text] if text in named else next(with_icon, None)
+
+
+def _words_on(button: lxml.html.HtmlElement) -> str:
+    return button.get("value") or "" if button.tag == "input" else button.text_content()
 
 
 class _AnswersAsTheyCome(HTTPErrorProcessor):
