@@ -20,7 +20,9 @@ PAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(
+    scope="session"
+)  # a parallel run may come back to this module; reader 2 leaves once
 def addresses(service: Service) -> dict[str, str]:
     """One address for each page. The links come from mails, as a reader gets them."""
     service.wait_until_quiet()
