@@ -10,9 +10,10 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 SOCKET_PATH_LIMIT = 100  # bytes; sun_path holds 108 on Linux, and a name is still to be added
@@ -32,6 +33,13 @@ class SubmissionServer:
     user: str = ""
     password: str = ""
     security: str = "none"  # "none", "starttls" (required, never optional) or "tls" (implicit)
+    backend: str = ""  # dotted path of a Django email backend; when set, SMTP is not ours to speak
+    name: str = "default"  # what throttle rows and newsletters call it
+    connections: int = 4  # at once, for each sending process
+    messages_each: int = 100  # on one connection
+    rate: float = 0.0  # messages a second over all workers; 0 is no limit
+    burst: int = 1  # messages that may leave at once after a pause, with a rate
+    per_day: int = 0  # messages; 0 is no limit
 
     def __repr__(self) -> str:
         return f"SubmissionServer({self.unix_socket or f'{self.host}:{self.port}'})"
@@ -99,34 +107,105 @@ def redis_urls(value: str, run_dir: Path) -> tuple[str, str]:
 SCHEMES = {"smtp": ("none", 25), "smtp+tls": ("starttls", 587), "smtps": ("tls", 465)}
 
 
-def submission_server(value: str, run_dir: Path) -> SubmissionServer:
-    """Read EMAIL_URL: smtp://, smtp+tls:// (STARTTLS required) or smtps:// (TLS from the start).
+DEFAULT_SERVER = "default"  # the submission server of EMAIL_URL
+
+
+def submission_servers(
+    email_url: str, others: str, run_dir: Path, limits: Mapping[str, float]
+) -> dict[str, SubmissionServer]:
+    """Read EMAIL_URL, the server called "default", and SUBMISSION_SERVERS: `name=url name=url`.
+
+    `limits` holds what a URL may override in its query: connections, messages_each, rate, burst
+    and per_day.
+    """
+    servers = {DEFAULT_SERVER: submission_server(email_url, run_dir, limits=limits)}
+    for pair in others.split():
+        name, _, url = pair.partition("=")
+        if not re.fullmatch(r"[a-z0-9-]{1,40}", name) or name in servers or not url:
+            raise Misconfigured(
+                f"SUBMISSION_SERVERS holds {name!r}, but it takes name=url pairs divided by "
+                "blanks: names of small letters, digits and hyphens, each once, not 'default'."
+            )
+        servers[name] = submission_server(
+            url, run_dir, name=name, variable="SUBMISSION_SERVERS", limits=limits
+        )
+    return servers
+
+
+def submission_server(
+    value: str,
+    run_dir: Path,
+    *,
+    name: str = DEFAULT_SERVER,
+    variable: str = "EMAIL_URL",
+    limits: Mapping[str, float] | None = None,
+) -> SubmissionServer:
+    """Read one URL: smtp://, smtp+tls:// (STARTTLS required), smtps:// (TLS from the start), or
+    backend:// and the dotted path of a Django email backend.
 
     Empty means the local mail catcher. A password over an unprotected line is refused unless the
     server is on this machine.
     """
+    limits = limits or {}
     if not value:
-        return SubmissionServer("localhost", 0, unix_socket=str(run_dir / "catcher.sock"))
+        catcher = str(run_dir / "catcher.sock")
+        return _server("localhost", 0, limits, unix_socket=catcher, name=name)
     example = "smtp+tls://user:password@mail.example.org:587"
-    parts = _split("EMAIL_URL", value, set(SCHEMES) | {"smtp+unix"}, example)
+    parts = _split(variable, value, set(SCHEMES) | {"smtp+unix", "backend"}, example)
+    limits = {**limits, **_limits(variable, parts)}
     if parts.scheme == "smtp+unix":
-        return SubmissionServer("localhost", 0, unix_socket=parts.path)
+        return _server("localhost", 0, limits, unix_socket=parts.path, name=name)
     if not parts.hostname:
-        raise Misconfigured(f"EMAIL_URL names no host. It looks like {example}.")
+        raise Misconfigured(f"{variable} names no host. It looks like {example}.")
+    if parts.scheme == "backend":
+        return _server("localhost", 0, limits, backend=parts.netloc, name=name)
     security, port = SCHEMES[parts.scheme]
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.password and security == "none" and not local:
         raise Misconfigured(
-            "EMAIL_URL would send its password over an unprotected line. "
+            f"{variable} would send its password over an unprotected line. "
             "Use smtp+tls:// (STARTTLS) or smtps://."
         )
-    return SubmissionServer(
+    return _server(
         parts.hostname,
         parts.port or port,
+        limits,
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         security=security,
+        name=name,
     )
+
+
+LIMITS: dict[str, Callable[[str], float]] = {
+    "connections": int,
+    "messages_each": int,
+    "rate": float,
+    "burst": int,
+    "per_day": int,
+}
+
+
+def _limits(variable: str, parts: SplitResult) -> dict[str, float]:
+    """The limits in a URL's query, checked."""
+    found: dict[str, float] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        lowest = 0 if name in {"rate", "per_day"} else 1
+        try:
+            found[name] = LIMITS[name](value)
+            usable = lowest <= found[name] < 1e9
+        except (KeyError, ValueError):
+            usable = False
+        if not usable:
+            raise Misconfigured(
+                f"{variable} has the option {name}={value}, but a server takes "
+                f"{', '.join(LIMITS)}, each with a number."
+            )
+    return found
+
+
+def _server(host: str, port: int, limits: Mapping[str, Any], **parts: Any) -> SubmissionServer:
+    return SubmissionServer(host, port, **parts, **limits)
 
 
 def check_database_url(value: str) -> None:

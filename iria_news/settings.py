@@ -70,14 +70,22 @@ BOUNCE_DOMAIN = environment.mail_domain(
     "BOUNCE_DOMAIN", env.str("BOUNCE_DOMAIN", MAIL_DOMAIN)
 )  # return path; same organisation as From
 EMAIL_URL = env.str("EMAIL_URL", "")
-SUBMISSION_SERVER = environment.submission_server(EMAIL_URL, RUN_DIR)
 USES_MAIL_CATCHER = not EMAIL_URL
 INBOX_DIR = DATA_DIR / "inbox"  # one .eml file for each caught message
-SMTP_CONNECTIONS_PER_WORKER = env.int(
-    "SMTP_CONNECTIONS_PER_WORKER", 4, validate=validate.Range(min=1)
-)
-SMTP_MESSAGES_PER_CONNECTION = env.int(
-    "SMTP_MESSAGES_PER_CONNECTION", 100, validate=validate.Range(min=1)
+SUBMISSION_SERVERS = environment.submission_servers(
+    EMAIL_URL,
+    env.str("SUBMISSION_SERVERS", ""),  # more of them, for newsletters to choose
+    RUN_DIR,
+    # What the query of a server's URL may set for that server alone.
+    {
+        "connections": env.int("SMTP_CONNECTIONS_PER_WORKER", 4, validate=validate.Range(min=1)),
+        "messages_each": env.int(
+            "SMTP_MESSAGES_PER_CONNECTION", 100, validate=validate.Range(min=1)
+        ),
+        "rate": env.float("SMTP_RATE", 0.0, validate=validate.Range(min=0)),
+        "burst": env.int("SMTP_BURST", 1, validate=validate.Range(min=1)),
+        "per_day": env.int("SMTP_PER_DAY", 0, validate=validate.Range(min=0)),
+    },
 )
 # How long a worker may be silent before its batches are taken back. Renewed at every commit.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 60, validate=validate.Range(min=3))

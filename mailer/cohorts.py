@@ -208,8 +208,8 @@ def _write_deliveries(edition: Edition) -> None:
     dialect.execute(
         """
         INSERT INTO mailer_delivery
-            (edition_id, subscriber_id, batch_id, cohort_id, state, attempts, reason)
-        SELECT b.edition_id, p.subscriber_id, b.id, c.id, 'pending', 0, ''
+            (edition_id, subscriber_id, batch_id, cohort_id, state, attempts, reason, rule)
+        SELECT b.edition_id, p.subscriber_id, b.id, c.id, 'pending', 0, '', ''
         FROM freeze_page p
         JOIN mailer_batch b ON b.edition_id = %s AND b.first = p.first
         JOIN mailer_cohort c ON c.edition_id = b.edition_id AND c.language = %s AND c.list = p.list

@@ -190,7 +190,7 @@ def _kill(pid: int) -> int:
     group = os.getpgid(pid)
     os.killpg(group, signal.SIGKILL)
     _say(f"killed worker group {group} with SIGKILL; its leases run out within 60 seconds")
-    return int(settings.SENDING_WORKERS * settings.SMTP_CONNECTIONS_PER_WORKER)
+    return int(settings.SENDING_WORKERS * settings.SUBMISSION_SERVERS["default"].connections)
 
 
 def _inbox() -> Counter[tuple[str, str]]:

@@ -91,6 +91,12 @@ class Newsletter(models.Model):
         default=InDoubt.RESEND,
         help_text="What to do when a server never answered whether it took a mail.",
     )
+    server = models.CharField(
+        "submission server",
+        max_length=40,
+        default="default",
+        help_text="Which of the configured servers takes its mails.",
+    )
     is_active = models.BooleanField(
         default=True, help_text="Off: no new edition is opened and nobody can join."
     )

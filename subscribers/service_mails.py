@@ -81,7 +81,7 @@ def send_due() -> int:
     _take_back()
     _give_up()
     accepted = 0
-    with contextlib.closing(smtp.Session(settings.SUBMISSION_SERVER)) as session:
+    with contextlib.closing(smtp.Session(settings.SUBMISSION_SERVERS["default"])) as session:
         while service_mail := _claim():
             context = _context(service_mail)
             if context is None:

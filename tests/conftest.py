@@ -44,7 +44,9 @@ def _empty_redis() -> None:
 def sink(tmp_path: Path, settings) -> Iterator[Sink]:
     """A real SMTP server that the service submits to; `sink.script` makes it misbehave."""
     with Sink(tmp_path / "sink") as server:
-        settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(server.path))
+        settings.SUBMISSION_SERVERS = {
+            "default": SubmissionServer("localhost", 0, unix_socket=str(server.path))
+        }
         yield server
 
 

@@ -134,7 +134,9 @@ def main() -> None:
 
     settings.RUN_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        asyncio.run(serve(Path(settings.SUBMISSION_SERVER.unix_socket), settings.INBOX_DIR))
+        asyncio.run(
+            serve(Path(settings.SUBMISSION_SERVERS["default"].unix_socket), settings.INBOX_DIR)
+        )
     except SocketInUse as error:
         raise SystemExit(str(error)) from None
 

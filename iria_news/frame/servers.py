@@ -56,7 +56,7 @@ def check_redis() -> None:
 
 def check_submission_server() -> None:
     """Raise Misconfigured unless the submission server greets us and takes our password."""
-    server: SubmissionServer = settings.SUBMISSION_SERVER
+    server: SubmissionServer = settings.SUBMISSION_SERVERS["default"]
     place = server.unix_socket or f"{server.host}:{server.port}"
     try:
         if not server.unix_socket:

@@ -32,7 +32,7 @@ def redis_server() -> Child:
 
 
 def mail_catcher() -> Child:
-    path = settings.SUBMISSION_SERVER.unix_socket
+    path = settings.SUBMISSION_SERVERS["default"].unix_socket
     command = [sys.executable, "-m", "iria_news.embedded.catcher"]
     return _child("catcher", command, 5, answers=lambda: _replies(path, b"220"))
 

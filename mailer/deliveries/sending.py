@@ -61,11 +61,8 @@ def send_ready_batches(*, worker: str, seconds: float, pool: Pool | None = None)
 
 
 def _pool() -> Pool:
-    return Pool(
-        settings.SUBMISSION_SERVER,
-        size=settings.SMTP_CONNECTIONS_PER_WORKER,
-        messages_each=settings.SMTP_MESSAGES_PER_CONNECTION,
-    )
+    server = settings.SUBMISSION_SERVERS["default"]
+    return Pool(server, size=server.connections, messages_each=server.messages_each)
 
 
 class _Loop:

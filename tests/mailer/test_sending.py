@@ -1,6 +1,7 @@
 """The sending loop against a real SMTP server that refuses, defers, cuts and goes away."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -131,13 +132,14 @@ def test_a_server_that_closes_after_each_message_costs_nobody_anything(sink):
 
 def test_a_server_that_is_away_costs_time_and_nothing_else(sink, settings, tmp_path):
     edition = made.sending(daily(readers=3))
-    here = settings.SUBMISSION_SERVER
-    settings.SUBMISSION_SERVER = type(here)("localhost", 0, unix_socket=str(tmp_path / "gone"))
+    here = settings.SUBMISSION_SERVERS["default"]
+    gone = replace(here, unix_socket=str(tmp_path / "gone"))
+    settings.SUBMISSION_SERVERS = {"default": gone}
     send()
     assert states(edition) == {"pending": 3}
     assert set(Delivery.objects.values_list("attempts", flat=True)) == {0}
 
-    settings.SUBMISSION_SERVER = here
+    settings.SUBMISSION_SERVERS = {"default": here}
     come_back()
     send()
 
@@ -146,10 +148,9 @@ def test_a_server_that_is_away_costs_time_and_nothing_else(sink, settings, tmp_p
 
 def test_wrong_credentials_pause_the_edition_with_a_reason(sink, settings):
     sink.script = Script(password="right")
-    here = settings.SUBMISSION_SERVER
-    settings.SUBMISSION_SERVER = type(here)(
-        "localhost", 0, unix_socket=here.unix_socket, user="u", password="wrong"
-    )
+    here = settings.SUBMISSION_SERVERS["default"]
+    guessing = replace(here, user="u", password="wrong")
+    settings.SUBMISSION_SERVERS = {"default": guessing}
     edition = made.sending(daily(readers=2))
 
     send()

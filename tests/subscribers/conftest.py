@@ -32,7 +32,9 @@ def at_real_pace() -> float:
 @pytest.fixture
 def sink(tmp_path: Path, settings) -> Iterator[Sink]:
     path = tmp_path / "smtp"
-    settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(path))
+    settings.SUBMISSION_SERVERS = {
+        "default": SubmissionServer("localhost", 0, unix_socket=str(path))
+    }
     with Sink(path) as sink:
         yield sink
 

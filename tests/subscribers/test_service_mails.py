@@ -166,7 +166,9 @@ def test_without_an_answer_the_same_message_goes_out_again(sink):
 
 
 def test_a_server_that_is_away_is_asked_once_for_all(settings, tmp_path):
-    settings.SUBMISSION_SERVER = SubmissionServer("localhost", 0, unix_socket=str(tmp_path / "no"))
+    settings.SUBMISSION_SERVERS = {
+        "default": SubmissionServer("localhost", 0, unix_socket=str(tmp_path / "no"))
+    }
     mails = [make_mail(), make_mail()]
 
     assert service_mails.send_due() == 0
