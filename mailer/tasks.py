@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from mailer import cohorts, editions, monitoring, production
-from mailer.deliveries import closing, leases, sending
+from mailer.deliveries import closing, reaping, sending
 from mailer.models import Edition, EditionState, Pulse
 from subscribers import service_mails
 from subscribers.tasks import send_service_mails
@@ -33,7 +33,7 @@ def tick() -> None:
         state=EditionState.APPROVED, due_at__lte=timezone.now()
     ).order_by("-priority", "due_at"):
         editions.begin_freezing(edition)
-    leases.reap()
+    reaping.reap()
     closing.close_open_batches()
     move_on()
     if service_mails.due_exists():

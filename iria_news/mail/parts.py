@@ -6,12 +6,16 @@ with a dot, and none with "From ", so nothing on the way needs to change a byte 
 
 import binascii
 import hashlib
+import re
 
 WIDTH = 75  # and a "=" where the line goes on
+PLAIN = re.compile(r"[A-Za-z0-9][!-<>-~]*")  # a line that stays as it is
 
 
 def quoted_printable(text: str) -> bytes:
     """Encode as UTF-8 with lines of at most 76 and CRLF between them; any line break is one."""
+    if len(text) <= WIDTH and PLAIN.fullmatch(text):
+        return text.encode("ascii")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.encode().split(b"\n")

@@ -7,7 +7,7 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from mailer import ledger
-from mailer.deliveries import leases
+from mailer.deliveries import leases, reaping
 from mailer.models import (
     Batch,
     BatchState,
@@ -80,7 +80,7 @@ def _finish(edition: Edition) -> bool:
     stuck = edition.batches.filter(state=BatchState.STUCK).count()
     if stuck:
         _pause(
-            edition, f"{stuck} batches lost their worker {leases.LOSSES_TO_STUCK} times running."
+            edition, f"{stuck} batches lost their worker {reaping.LOSSES_TO_STUCK} times running."
         )
         return False
     with transaction.atomic():

@@ -11,23 +11,20 @@ import socket
 import ssl
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
-
-from django.conf import settings
 
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Dialogue, Kind, Result, ServerUnavailable, Session
 
 log = logging.getLogger(__name__)
 
-LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
 RECEIVE = 4096  # bytes; a reply has some fifty
+DEADLINE_CHECK = 1.0  # seconds between two looks for servers that are silent for too long
 BOTH = selectors.EVENT_READ | selectors.EVENT_WRITE
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Submission:
     """A message on its way to a connection."""
 
@@ -37,10 +34,10 @@ class Submission:
     recipient: str
     message: bytes
     key: str
-    not_after: float  # on this process's monotonic clock
+    not_after: float  # on this process's monotonic clock: later, it must not even begin
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Finished:
     """What a connection did with a submission. `unavailable` says that no session was open."""
 
@@ -58,7 +55,9 @@ class Pool:
         self._messages_each = messages_each
         self._idle = [_Connection(self, Session(server)) for _ in range(size)]
         self._busy: set[_Connection] = set()
-        self._finished: deque[Finished] = deque()
+        self._finished: list[Finished] = []
+        self._also: int | None = None
+        self._check_at = time.monotonic() + DEADLINE_CHECK
         self._opened: queue.SimpleQueue[_Connection] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
         self._bell, self._ringer = socket.socketpair()  # rung by threads that have opened one
@@ -76,30 +75,56 @@ class Pool:
         self._busy.add(connection)
         connection.begin(submission)
 
-    def collect(self, *, seconds: float) -> list[Finished]:
-        """What has finished; waits up to so long for the first, if anything is under way."""
+    def collect(self, *, seconds: float, also: int | None = None) -> list[Finished]:
+        """What has finished; waits up to so long for the first, if anything is under way.
+
+        `also` is a descriptor of the caller's: when it can be read, nobody waits any longer.
+        """
+        if also != self._also:
+            self._listen(also)
         until = time.monotonic() + seconds
-        self._serve(0)
-        while self._busy and not self._finished and (left := until - time.monotonic()) > 0:
-            self._serve(left)
-        finished = list(self._finished)
-        self._finished.clear()
+        heard = self._serve(0, also)
+        while not heard and not self._finished and (self._busy or also is not None):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            heard = self._serve(left, also)
+        finished, self._finished = self._finished, []
         self.in_flight -= len(finished)
         return finished
 
-    def _serve(self, seconds: float) -> None:
-        """Wait for any connection, then do all that can be done without waiting."""
+    def _listen(self, also: int | None) -> None:
+        if self._also is not None:
+            self._selector.unregister(self._also)
+        if also is not None:
+            self._selector.register(also, selectors.EVENT_READ)
+        self._also = also
+
+    def _serve(self, seconds: float, also: int | None = None) -> bool:
+        """Wait for any connection, then do all that can be done without waiting.
+
+        Says whether `also` can be read.
+        """
+        heard = False
         now = time.monotonic()
-        soonest = min((connection.deadline for connection in self._busy), default=now)
-        wait = max(0.0, min(seconds, soonest - now))
+        wait = max(0.0, min(seconds, self._check_at - now))
         for key, _ in self._selector.select(wait):
-            if key.data is None:
-                self._bell.recv(RECEIVE)
-            else:
+            if key.data is not None:
                 key.data.go_on()
+            elif key.fd == also:
+                heard = True
+            else:
+                self._bell.recv(RECEIVE)
         while not self._opened.empty():
             self._opened.get().opened()
+        if time.monotonic() >= self._check_at:
+            self._give_up_late()
+        return heard
+
+    def _give_up_late(self) -> None:
+        """Looked at every second: among ten-minute timeouts that is soon enough."""
         now = time.monotonic()
+        self._check_at = now + DEADLINE_CHECK
         for connection in [each for each in self._busy if each.deadline <= now]:
             connection.give_up(TimeoutError("no answer in time"))
 
@@ -191,7 +216,7 @@ class _Connection:
     def _speak(self) -> None:
         submission = self._submission
         assert submission is not None
-        if time.monotonic() > submission.not_after - settings.LEASE_SECONDS * LEASE_MARGIN:
+        if time.monotonic() > submission.not_after:
             self._finish(Result(Kind.NOT_SENT, "lease"), line_is_good=True)
             return
         begun = self._session.dialogue(

@@ -5,15 +5,15 @@ Loaded once for each batch, so that a recipient costs a join and no query.
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from iria_news.articles.models import Topic
-from mailer import messages
-from mailer.deliveries.leases import Intent, Lease, Waiting, times_resent
+from mailer import dialect, messages
+from mailer.deliveries.exchanging import Intent
+from mailer.deliveries.leases import Lease, Waiting, times_resent
 from mailer.models import Cohort, Edition
-from subscribers.models import Subscription, SubscriptionTopic
 
 CACHE_BYTES = 64 * 2**20  # of compiled messages; a big edition has more than a worker may keep
 
@@ -26,8 +26,24 @@ class _Place:
     why: str
 
 
+def _active_places(
+    newsletter_id: int, subscribers: Sequence[int]
+) -> Iterator[tuple[int, int, datetime]]:
+    """Number, subscriber and time of confirmation of each active subscription of these."""
+    sql = f"""
+        SELECT s.id, s.subscriber_id, s.confirmed_at
+        FROM {dialect.table(subscriber_id="bigint")}
+        JOIN subscribers_subscription s ON s.subscriber_id = w.subscriber_id
+            AND s.newsletter_id = %s AND s.ended_at IS NULL AND s.confirmed_at IS NOT NULL
+    """  # noqa: S608  # fragments of ours
+    params = [*dialect.table_params([[pk] for pk in subscribers]), newsletter_id]
+    for pk, subscriber, confirmed_at in dialect.fetch(sql, params, often=True):
+        yield pk, subscriber, dialect.instant(confirmed_at)
+
+
 class Recipients:
     def __init__(self) -> None:
+        self._names: dict[int, dict[int, str]] = {}
         self._editions: dict[int, Edition] = {}
         self._places: dict[tuple[int, int], _Place] = {}
         self._resent: dict[tuple[int, int], int] = {}
@@ -51,21 +67,13 @@ class Recipients:
         return self._editions[edition_id]
 
     def _load_places(self, edition: Edition, batch_id: int, subscribers: Sequence[int]) -> None:
+        if not subscribers:
+            return
         newsletter = edition.newsletter
-        carried = list(newsletter.topics.all()) or list(Topic.objects.all())
-        names = {topic.pk: topic.name for topic in carried}
-        places = Subscription.objects.active().filter(
-            newsletter=newsletter, subscriber_id__in=subscribers
-        )
-        followed: dict[int, set[int]] = defaultdict(set)
-        pairs = SubscriptionTopic.objects.filter(subscription__in=places)
-        for subscription, topic in pairs.values_list("subscription_id", "topic_id"):
-            followed[subscription].add(topic)
+        names = self._topics(edition)
+        followed = self._followed(newsletter.pk, subscribers)
         sentences: dict[tuple[date, frozenset[int]], str] = {}  # most readers share theirs
-        for pk, subscriber, confirmed_at in places.values_list(
-            "pk", "subscriber_id", "confirmed_at"
-        ):
-            assert confirmed_at is not None  # what active() means
+        for pk, subscriber, confirmed_at in _active_places(newsletter.pk, subscribers):
             choice = (confirmed_at.date(), frozenset(followed[pk] & names.keys()))
             if choice not in sentences:
                 sentences[choice] = messages.why_sentence(
@@ -75,6 +83,29 @@ class Recipients:
                     all_topics=choice[1] >= names.keys(),
                 )
             self._places[batch_id, subscriber] = _Place(pk, sentences[choice])
+
+    def _topics(self, edition: Edition) -> dict[int, str]:
+        """The topics that the edition's newsletter carries, by number."""
+        if edition.pk not in self._names:
+            carried = list(edition.newsletter.topics.all()) or list(Topic.objects.all())
+            self._names[edition.pk] = {topic.pk: topic.name for topic in carried}
+        return self._names[edition.pk]
+
+    @staticmethod
+    def _followed(newsletter_id: int, subscribers: Sequence[int]) -> dict[int, set[int]]:
+        """The topics of each of these readers' subscriptions, by the subscription's number."""
+        followed: dict[int, set[int]] = defaultdict(set)
+        sql = f"""
+            SELECT f.subscription_id, f.topic_id
+            FROM {dialect.table(subscriber_id="bigint")}
+            JOIN subscribers_subscription s ON s.subscriber_id = w.subscriber_id
+                AND s.newsletter_id = %s AND s.ended_at IS NULL
+            JOIN subscribers_subscriptiontopic f ON f.subscription_id = s.id
+        """  # noqa: S608  # fragments of ours
+        params = [*dialect.table_params([[pk] for pk in subscribers]), newsletter_id]
+        for subscription, topic in dialect.fetch(sql, params, often=True):
+            followed[subscription].add(topic)
+        return followed
 
     def forget(self, lease: Lease) -> None:
         """Drop what was loaded for a batch."""

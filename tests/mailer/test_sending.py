@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from mailer import editions, ledger, stopping
-from mailer.deliveries import closing, leases, sending
+from mailer.deliveries import closing, exchanging, reaping, sending
 from mailer.models import Batch, BatchState, Delivery, DeliveryEvent, Edition, EditionState
 from subscribers.models import InDoubt, Subscriber
 from tests.mailer import editions as made
@@ -24,7 +24,8 @@ def send(seconds: float = 30) -> int:
 
 
 def come_back() -> None:
-    """Let the wait of every batch be over."""
+    """Let every wait be over."""
+    Delivery.objects.update(retry_at=None)
     Batch.objects.filter(state=BatchState.READY).update(
         not_before=timezone.now() - timedelta(seconds=1)
     )
@@ -277,31 +278,35 @@ def test_results_that_cannot_be_written_are_in_doubt_and_not_forgotten(
     sink, monkeypatch, policy, after
 ):
     edition = made.sending(daily(readers=30, in_doubt=policy))
-    real, calls = leases.exchange, []
+    real, calls = exchanging.Exchanger.begin, []
 
-    def exchange(*args, **more):
-        calls.append(args)
+    def begin(self, request):
+        calls.append(request)
         if len(calls) > 3:
-            raise OperationalError("database is locked")
-        return real(*args, **more)
+            locked()
+        real(self, request)
 
-    monkeypatch.setattr(leases, "exchange", exchange)
-    monkeypatch.setattr(sending, "DATABASE_PATIENCE", -1)
-    with pytest.raises(OperationalError):
-        send()
-    monkeypatch.setattr(leases, "exchange", real)
+    def locked(*_: object) -> None:
+        raise OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(exchanging.Exchanger, "begin", begin)
+        patched.setattr(sending, "exchange", locked)
+        patched.setattr(sending, "DATABASE_PATIENCE", -1)
+        with pytest.raises(OperationalError):
+            send()
 
     in_doubt = states(edition)["sending"]
     assert in_doubt > 0
     Batch.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
-    leases.reap()
+    reaping.reap()
     assert states(edition).get(after, 0) >= in_doubt
     assert DeliveryEvent.objects.count() == in_doubt
 
 
 def test_a_stuck_batch_pauses_the_edition_and_resume_tries_again(sink):
     edition = made.sending(daily(readers=2))
-    Batch.objects.update(state=BatchState.STUCK, losses=leases.LOSSES_TO_STUCK)
+    Batch.objects.update(state=BatchState.STUCK, losses=reaping.LOSSES_TO_STUCK)
 
     closing.finish()
     edition.refresh_from_db()

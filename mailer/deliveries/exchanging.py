@@ -1,0 +1,307 @@
+"""One commit for several messages: it settles what finished and announces what leaves next.
+
+On PostgreSQL the usual commit is one prepared statement, which runs while the loop goes on serving
+its connections. Whatever is out of the ordinary, and all of SQLite, takes a short transaction.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from mailer import dialect
+from mailer.deliveries.leases import COUNTED, DELIVERY, Lease, Waiting
+from mailer.deliveries.outcomes import Outcome
+from mailer.models import DeliveryEvent
+
+if TYPE_CHECKING:  # psycopg is installed only where it is used
+    from mailer.deliveries.prepared import Prepared
+
+# Who may get the message of a row `w` (edition_id, subscriber_id) at this moment (G5). The one
+# text of this rule: the intent to send is recorded by the statement that contains it.
+PERMITTED = """
+    JOIN mailer_edition e ON e.id = w.edition_id AND e.state = 'sending'
+    JOIN subscribers_subscriber r ON r.id = w.subscriber_id AND r.state = 'active'
+    JOIN subscribers_subscription s ON s.newsletter_id = e.newsletter_id
+        AND s.subscriber_id = r.id AND s.ended_at IS NULL AND s.confirmed_at IS NOT NULL
+    WHERE NOT EXISTS (
+        SELECT 1 FROM subscribers_suppression x WHERE x.address_hash = r.address_hash
+    )
+"""
+
+
+class Accepted(NamedTuple):
+    """A message that the submission server took."""
+
+    edition_id: int
+    subscriber_id: int
+    batch_id: int
+
+
+class Intent(NamedTuple):
+    """A delivery whose intent to send is committed, with the address read in the same commit."""
+
+    edition_id: int
+    subscriber_id: int
+    address: str
+    name: str
+
+
+@dataclass
+class Request:
+    """What a commit shall do."""
+
+    leases: Sequence[Lease]  # to renew
+    accepted: Sequence[Accepted] = ()
+    outcomes: Sequence[Outcome] = ()  # of everything that was not accepted
+    wanted: Sequence[Waiting] = ()
+    # Batches whose suspects have passed: what killed their last owner was not in them, and they
+    # are no longer on the way to being stuck.
+    proven: frozenset[int] = frozenset()
+
+
+@dataclass
+class Exchange:
+    """What a commit did."""
+
+    request: Request
+    held: set[int] = field(default_factory=set)  # batches that are still ours
+    intents: list[Intent] = field(default_factory=list)
+
+
+def exchange(request: Request) -> Exchange:
+    """Renew the leases, settle what finished and record the intents for what is next: one commit.
+
+    For a lease that was lost only accepted messages are recorded: a 250 is true whoever asked.
+    Permission and the edition's state are read in the statement that records the intent (G5), so
+    `intents` holds only what may leave now.
+    """
+    done = Exchange(request)
+    with transaction.atomic() if request.outcomes else dialect.short_transaction():
+        for lease in request.leases:
+            if _renew(lease, request):
+                done.held.add(lease.batch_id)
+        _settle_accepted(request.accepted)
+        settle([outcome for outcome in request.outcomes if outcome.batch_id in done.held])
+        done.intents = _intend([row for row in request.wanted if row.batch_id in done.held])
+    return done
+
+
+class Exchanger:
+    """Runs one exchange at a time, in the background where the database can."""
+
+    def __init__(self) -> None:
+        self.is_under_way = False
+        self._done: Exchange | None = None
+        self._request: Request | None = None  # of what runs in the background
+        self._prepared: Prepared | None = None
+
+    @property
+    def fileno(self) -> int | None:
+        """Can be read when the exchange may have ended; None if none runs in the background."""
+        return self._prepared.fileno if self._prepared is not None and self._request else None
+
+    def begin(self, request: Request) -> None:
+        """Start; `result` has the answer. After an OperationalError nothing is known."""
+        if dialect.is_postgresql() and not request.outcomes and not connection.in_atomic_block:
+            if self._prepared is None:
+                self._prepared = _prepared()
+            self._prepared.start(_parameters(request))
+            self._request = request
+        else:
+            self._done = exchange(request)
+        self.is_under_way = True
+
+    def result(self) -> Exchange | None:
+        """What was done; None while it is under way. Raises OperationalError as `begin`."""
+        if self._request is not None and self._prepared is not None:
+            rows = self._prepared.rows()
+            if rows is None:
+                return None
+            self._done, self._request = _exchange_of(self._request, rows), None
+        done, self._done = self._done, None
+        self.is_under_way = False
+        return done
+
+    def forget(self) -> None:
+        """After an error: whatever was under way is no longer waited for."""
+        self._done = self._request = self._prepared = None
+        self.is_under_way = False
+
+
+def settle(outcomes: Sequence[Outcome]) -> None:
+    """Write down what became of deliveries that were not accepted. `sent` is never overwritten."""
+    if not outcomes:
+        return
+    rows = [
+        (
+            o.edition_id,
+            o.subscriber_id,
+            o.state.value,
+            o.reason[:40],
+            o.rule,
+            int(not o.counts_as_attempt),
+            o.retry_minutes * 60,
+        )
+        for o in outcomes
+    ]
+    columns = dialect.table(
+        **DELIVERY, state="text", reason="text", rule="text", uncounted="int", wait="float8"
+    )
+    sql = f"""
+        UPDATE mailer_delivery AS d SET state = w.state, reason = w.reason, rule = w.rule,
+            attempts = CASE WHEN d.state = 'sending' THEN d.attempts - w.uncounted
+                ELSE d.attempts END,
+            retry_at = CASE WHEN w.wait > 0 THEN {dialect.now(plus_column="w.wait")} END,
+            settled_at = CASE WHEN w.state = 'pending' THEN NULL ELSE {dialect.now()} END
+        FROM {columns}
+        WHERE d.edition_id = w.edition_id AND d.subscriber_id = w.subscriber_id
+            AND d.state <> 'sent'
+    """  # noqa: S608  # fragments of ours
+    dialect.execute(sql, dialect.table_params(rows), often=True)
+    DeliveryEvent.objects.bulk_create(
+        DeliveryEvent(
+            edition_id=o.edition_id,
+            subscriber_id=o.subscriber_id,
+            kind=o.event,
+            code=o.reason[:40],
+            text=o.text[:300],
+        )
+        for o in outcomes
+        if o.event
+    )
+
+
+def _renew(lease: Lease, request: Request) -> bool:
+    mine = [o.state for o in request.outcomes if o.batch_id == lease.batch_id]
+    counts = [mine.count(state) for state in COUNTED]
+    counts[0] += sum(row.batch_id == lease.batch_id for row in request.accepted)
+    is_proven = int(lease.batch_id in request.proven)
+    sql = f"""
+        UPDATE mailer_batch SET leased_until = {dialect.now(plus_seconds=settings.LEASE_SECONDS)},
+            sent = sent + %s, failed = failed + %s, skipped = skipped + %s,
+            uncertain = uncertain + %s, losses = CASE WHEN %s = 1 THEN 0 ELSE losses END
+        WHERE id = %s AND lease = %s AND state = 'leased'
+    """  # noqa: S608  # fragments of ours
+    params = [*counts, is_proven, lease.batch_id, lease.number]
+    return dialect.execute(sql, params, often=True) == 1
+
+
+def _settle_accepted(accepted: Sequence[Accepted]) -> None:
+    if not accepted:
+        return
+    sql = f"""
+        UPDATE mailer_delivery AS d SET {_sent()}
+        FROM {dialect.table(**DELIVERY)}
+        WHERE d.edition_id = w.edition_id AND d.subscriber_id = w.subscriber_id
+            AND d.state <> 'sent'
+    """  # noqa: S608  # fragments of ours
+    keys = [(row.edition_id, row.subscriber_id) for row in accepted]
+    dialect.execute(sql, dialect.table_params(keys), often=True)
+
+
+def _sent() -> str:
+    return f"state = 'sent', reason = '', rule = '', retry_at = NULL, settled_at = {dialect.now()}"
+
+
+def _intend(wanted: Sequence[Waiting]) -> list[Intent]:
+    if not wanted:
+        return []
+    sql = f"""
+        UPDATE mailer_delivery SET state = 'sending', attempts = attempts + 1
+        FROM (
+            SELECT w.edition_id AS edition, r.id AS subscriber
+            FROM {dialect.table(**DELIVERY)} {PERMITTED}
+        ) AS may
+        WHERE mailer_delivery.edition_id = may.edition
+            AND mailer_delivery.subscriber_id = may.subscriber
+            AND mailer_delivery.state = 'pending'
+        RETURNING edition_id, subscriber_id
+    """  # noqa: S608  # fragments of ours
+    keys = [(row.edition_id, row.subscriber_id) for row in wanted]
+    announced = dialect.fetch(sql, dialect.table_params(keys), often=True)
+    if not announced:
+        return []
+    # A second statement of the same transaction: SQLite's RETURNING sees only the changed table.
+    addresses = dialect.fetch(
+        f"""
+        SELECT w.edition_id, r.id, r.address, r.name
+        FROM {dialect.table(**DELIVERY)}
+        JOIN subscribers_subscriber r ON r.id = w.subscriber_id
+        """,  # noqa: S608  # fragments of ours
+        dialect.table_params(announced),
+        often=True,
+    )
+    return [Intent(*row) for row in addresses]
+
+
+# --- PostgreSQL: all of it in one statement -------------------------------------------------------
+
+
+def _prepared() -> "Prepared":
+    from mailer.deliveries.prepared import Prepared  # noqa: PLC0415  # needs psycopg
+
+    return Prepared(connection, "exchange", _one_statement())
+
+
+def _one_statement() -> str:
+    """Read `w.batch_id`, never the delivery's: else the planner may walk the index of batches."""
+    return f"""
+        WITH lease AS (
+            UPDATE mailer_batch b SET sent = b.sent + w.sent,
+                leased_until = {dialect.now(plus_seconds=settings.LEASE_SECONDS)},
+                losses = CASE WHEN w.proven = 1 THEN 0 ELSE b.losses END
+            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                AS w(id, lease, sent, proven)
+            WHERE b.id = w.id AND b.lease = w.lease AND b.state = 'leased'
+            RETURNING b.id
+        ), accepted AS (
+            UPDATE mailer_delivery d SET {_sent()}
+            FROM unnest($5::bigint[], $6::bigint[]) AS w(edition_id, subscriber_id)
+            WHERE d.edition_id = w.edition_id AND d.subscriber_id = w.subscriber_id
+                AND d.state <> 'sent'
+        ), intent AS (
+            UPDATE mailer_delivery d SET state = 'sending', attempts = d.attempts + 1
+            FROM (
+                SELECT w.edition_id, r.id AS subscriber_id, r.address, r.name
+                FROM unnest($7::bigint[], $8::bigint[], $9::bigint[])
+                    AS w(edition_id, subscriber_id, batch_id)
+                JOIN lease ON lease.id = w.batch_id
+                {PERMITTED}
+            ) AS may
+            WHERE d.edition_id = may.edition_id AND d.subscriber_id = may.subscriber_id
+                AND d.state = 'pending'
+            RETURNING d.edition_id, d.subscriber_id, may.address, may.name
+        )
+        SELECT edition_id, subscriber_id, address, name FROM intent
+        UNION ALL SELECT 0, id, '', '' FROM lease
+    """  # noqa: S608  # fragments of ours
+
+
+def _parameters(request: Request) -> list[list[int]]:
+    sent = Counter(row.batch_id for row in request.accepted)
+    leases = request.leases
+    return [
+        [lease.batch_id for lease in leases],
+        [lease.number for lease in leases],
+        [sent[lease.batch_id] for lease in leases],
+        [int(lease.batch_id in request.proven) for lease in leases],
+        [row.edition_id for row in request.accepted],
+        [row.subscriber_id for row in request.accepted],
+        [row.edition_id for row in request.wanted],
+        [row.subscriber_id for row in request.wanted],
+        [row.batch_id for row in request.wanted],
+    ]
+
+
+def _exchange_of(request: Request, rows: Sequence[Sequence[bytes]]) -> Exchange:
+    done = Exchange(request)
+    for edition, number, address, name in rows:
+        if edition == b"0":
+            done.held.add(int(number))
+        else:
+            done.intents.append(Intent(int(edition), int(number), address.decode(), name.decode()))
+    return done
