@@ -59,9 +59,10 @@ def queue_status() -> QueueStatus:
     )
 
 
-def ready_batches() -> int:
-    """How many batches a worker could claim now."""
-    return _ready().count()
+def ready_batches() -> dict[str, int]:
+    """How many batches a worker could claim now, by the submission server they are for."""
+    found = _ready().values_list("edition__newsletter__server").order_by()
+    return dict(found.annotate(count=Count("pk")))
 
 
 def _ready() -> QuerySet[Batch]:

@@ -12,9 +12,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from iria_news.environment import DEFAULT_SERVER
 from mailer import cohorts, editions, monitoring, production
-from mailer.deliveries import closing, reaping, sending
+from mailer.deliveries import closing, reaping, sending, watching
 from mailer.models import Edition, EditionState, Pulse
+from mailer.throttle import reactions
 from subscribers import service_mails
 from subscribers.tasks import send_service_mails
 
@@ -34,6 +36,8 @@ def tick() -> None:
     ).order_by("-priority", "due_at"):
         editions.begin_freezing(edition)
     reaping.reap()
+    reactions.recover()
+    watching.pause_what_cannot_go_on()
     closing.close_open_batches()
     move_on()
     if service_mails.due_exists():
@@ -55,12 +59,13 @@ def move_on() -> None:
         freeze.apply_async([pk], expires=RING_EXPIRES)
     if Edition.objects.filter(state=EditionState.RENDERING).exists():
         _ring(render, settings.SENDING_WORKERS)
-    _ring(send, min(monitoring.ready_batches(), settings.SENDING_WORKERS))
+    for server, batches in monitoring.ready_batches().items():
+        _ring(send, min(batches, settings.SENDING_WORKERS), server)
 
 
-def _ring(task: Task, times: int) -> None:
+def _ring(task: Task, times: int, *args: str) -> None:
     for _ in range(times):
-        task.apply_async(expires=RING_EXPIRES)
+        task.apply_async(args, expires=RING_EXPIRES)
 
 
 @shared_task(ignore_result=True)
@@ -78,9 +83,9 @@ def render() -> None:
 
 
 @shared_task(ignore_result=True)
-def send() -> None:
+def send(server: str = DEFAULT_SERVER) -> None:
     """Lost: the tick rings again. Doubled: the second finds nothing to lease."""
-    sending.send_ready_batches(worker=_worker(), seconds=TURN)
+    sending.send_ready_batches(worker=_worker(), server=server, seconds=TURN)
     move_on()
 
 

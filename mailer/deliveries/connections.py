@@ -150,6 +150,10 @@ class Pool:
         self._opened.put(connection)
         self._ringer.send(b"!")
 
+    def wear_out_after(self, messages: int) -> None:
+        """The server cuts lines that carry more than so many: leave them sooner from now on."""
+        self._messages_each = max(1, min(self._messages_each, messages))
+
     def wears_out(self, session: Session) -> bool:
         """Servers cut lines that carry too many messages; better at a moment of ours."""
         return session.submitted >= self._messages_each

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from mailer import dialect
 from mailer.deliveries.leases import COUNTED, DELIVERY, Lease, Waiting
 from mailer.deliveries.outcomes import Outcome
+from mailer.deliveries.suppressing import suppress_gone
 from mailer.models import DeliveryEvent
 
 if TYPE_CHECKING:  # psycopg is installed only where it is used
@@ -61,6 +62,7 @@ class Request:
     # Batches whose suspects have passed: what killed their last owner was not in them, and they
     # are no longer on the way to being stuck.
     proven: frozenset[int] = frozenset()
+    server: str = "default"
 
 
 @dataclass
@@ -85,7 +87,9 @@ def exchange(request: Request) -> Exchange:
             if _renew(lease, request):
                 done.held.add(lease.batch_id)
         _settle_accepted(request.accepted)
-        settle([outcome for outcome in request.outcomes if outcome.batch_id in done.held])
+        settled = [outcome for outcome in request.outcomes if outcome.batch_id in done.held]
+        settle(settled)
+        suppress_gone(request.server, settled)
         done.intents = _intend([row for row in request.wanted if row.batch_id in done.held])
     return done
 

@@ -1,9 +1,11 @@
 """The batches a turn holds, and the rows of them that wait. Knows no connection."""
 
+import operator
 import random
 import time
 from collections import deque
-from collections.abc import Collection, Container
+from collections.abc import Collection, Container, Iterable, Sequence
+from itertools import takewhile
 
 from mailer.deliveries import leases
 from mailer.deliveries.leases import Lease, Waiting
@@ -41,6 +43,24 @@ class Holding:
             self.waiting.extend(rows)
             if not rows:
                 self.release(lease)
+
+    def candidates(self, *, is_free: bool) -> Iterable[Waiting]:
+        """The rows that may be tried now. A suspect goes alone, so that a crash names it.
+
+        `is_free` says that nothing is on the wire.
+        """
+        if not self.waiting or not self.waiting[0].suspect:
+            return self.waiting and takewhile(lambda row: not row.suspect, self.waiting)
+        return [self.waiting[0]] if is_free else []
+
+    def take(self, picked: Sequence[Waiting], passed_over: Sequence[Waiting]) -> None:
+        """These rows wait no longer."""
+        if not passed_over and all(map(operator.is_, picked, self.waiting)):
+            for _ in picked:
+                self.waiting.popleft()
+            return
+        gone = {*map(id, picked), *map(id, passed_over)}
+        self.waiting = deque(row for row in self.waiting if id(row) not in gone)
 
     def retry_minutes(self, row: Waiting, minutes: float) -> float:
         """A retry's wait with the jitter of its batch."""

@@ -3,7 +3,6 @@
 Loaded once for each batch, so that a recipient costs a join and no query.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -147,8 +146,3 @@ class Recipients:
                 self._compiled_bytes = len(stored)
             self._compiled[cohort_id] = compiled
         return compiled
-
-    @staticmethod
-    def without_addresses(text: str) -> str:
-        """A server's words without the addresses they may quote: events hold none."""
-        return re.sub(r"\S+@\S+", "(address)", text)

@@ -9,7 +9,8 @@ connection has at most one announced message, so at most one is in doubt for eac
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import OperationalError, connection
@@ -17,12 +18,10 @@ from django.utils import timezone
 
 from iria_news import mail
 from iria_news.environment import SubmissionServer
-from iria_news.smtp import Kind, ServerUnavailable
-from mailer import dialect, editions, messages, stopping
-from mailer.deliveries import leases, outcomes
+from mailer import dialect, messages, stopping
+from mailer.deliveries import leases
 from mailer.deliveries.connections import Finished, Pool, Submission
 from mailer.deliveries.exchanging import (
-    Accepted,
     Exchange,
     Exchanger,
     Intent,
@@ -31,9 +30,11 @@ from mailer.deliveries.exchanging import (
 )
 from mailer.deliveries.holding import Holding
 from mailer.deliveries.leases import Waiting
-from mailer.deliveries.outcomes import Outcome
+from mailer.deliveries.outcomes import Effect, unbuildable
+from mailer.deliveries.reacting import Reactions
 from mailer.deliveries.recipients import Recipients
-from mailer.models import DeliveryState
+from mailer.deliveries.results import Results
+from mailer.throttle.gate import LOOK_EVERY, Gate
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ RENEWALS = 6  # for each lease, at least: a silent server keeps us waiting, the 
 DATABASE_PATIENCE = 30  # seconds that results are kept while the database cannot be written
 LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
 SERVER_AWAY_SECONDS = 30  # until a batch is tried again whose server could not be reached
+SHORTEST_WAIT = 0.002  # seconds, for a permit
 FAULT_SECONDS = 60  # the same after an error of our own, or it would spin
-AT_ONCE_LIMIT = 3  # tries of one row on fresh connections before it waits like a deferred one
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def send_ready_batches(
         loop.run(until=time.monotonic() + seconds)
     finally:
         loop.close()
-    return Turn(loop.accepted, loop.commits)
+    return Turn(loop.results.total_accepted, loop.commits)
 
 
 def _pool(server: SubmissionServer) -> Pool:
@@ -79,22 +80,23 @@ class _Loop:
     """The state of one turn: what is announced, what is on the wire, what is not yet settled."""
 
     def __init__(self, worker: str, server: SubmissionServer, pool: Pool) -> None:
-        self.accepted = 0
         self.commits = 0
         self.pool = pool
+        self.gate = Gate(server)
         self.recipients = Recipients()
+        self.reactions = Reactions(self.gate, self.recipients)
         self.holding = Holding(worker, server.name, self.recipients)
+        self.results = Results(self.recipients, self.holding, self.reactions)
         self.exchanger = Exchanger()
+        self.server = server.name
         self.lease_seconds = settings.LEASE_SECONDS
         self.renew_seconds = settings.LEASE_SECONDS / RENEWALS
         self.renewed_at = 0.0
         self.announcing: dict[tuple[int, int], Waiting] = {}  # by the commit under way
         self.in_flight: dict[tuple[int, int], Waiting] = {}
-        self.tries: dict[tuple[int, int], int] = {}
-        self.settled: list[Accepted] = []  # with `unsettled`: what no commit has taken yet
-        self.unsettled: list[Outcome] = []
-        self.to_pause: dict[int, str] = {}
-        self.server_away = False
+        self.busy: Counter[str] = Counter()  # messages on the wire, by domain
+        self.wait = 0.0  # seconds until a row that waits may get its permit
+        self.closed_for = 0.0  # seconds: the server takes nothing now
         self.finished_cleanly = False
 
     # --- the loop -------------------------------------------------------------------------------
@@ -103,55 +105,79 @@ class _Loop:
         """Claim until the time is over, then finish what is claimed."""
         while True:
             if not self.exchanger.is_under_way:
-                self._release_finished()
-                if self._goes_on and time.monotonic() < until:
-                    self.holding.claim(self.pool.idle)
-                self._begin_exchange(self._next() if self._goes_on else [])
+                self._with_free_database(claim=time.monotonic() < until)
             self._collect(seconds=self._patience())
             self._end_exchange()
             if self._is_at_rest and not (self._goes_on and self.holding.waiting):
                 break
         self.finished_cleanly = True
 
+    def _with_free_database(self, *, claim: bool) -> None:
+        """What takes queries of its own, and then the next commit."""
+        try:
+            self.reactions.act()
+            self._release_finished()
+            if claim and self._goes_on and self._is_open():
+                self.holding.claim(self.pool.idle)
+            wanted = self._next() if self._goes_on else []
+        except OperationalError:
+            self._after_failure()
+            return
+        self._begin_exchange(wanted)
+
     @property
     def _goes_on(self) -> bool:
-        return not (self.server_away or stopping.asked())
+        return not (self.closed_for or stopping.asked())
 
     @property
     def _is_at_rest(self) -> bool:
-        results = self.settled or self.unsettled
-        return not (self.exchanger.is_under_way or self.in_flight or results)
+        return not (self.exchanger.is_under_way or self.in_flight or self.results)
+
+    def _is_open(self) -> bool:
+        self._shut(*self.gate.closed())
+        return not self.closed_for
+
+    def _shut(self, seconds: float, reason: str) -> None:
+        if seconds and not self.closed_for:
+            log.info("server %s takes nothing for %.0f s: %s", self.server, seconds, reason)
+        self.closed_for = max(self.closed_for, seconds)
 
     def _patience(self) -> float:
-        """How long to wait for a server's answer before looking up."""
+        """How long to wait for an answer before looking up: at what waits, or to renew a lease."""
         if self.exchanger.is_under_way:
             return self.renew_seconds if self.exchanger.fileno is not None else 0.0
+        if self.holding.waiting and self.wait and self._goes_on:
+            return min(max(self.wait, SHORTEST_WAIT), LOOK_EVERY)
         return self.renew_seconds if self.in_flight else 0.0
 
     def _collect(self, *, seconds: float) -> None:
-        """Results stay in `settled` and `unsettled` until a commit took them."""
+        """Take in what finished; it stays in `results` until a commit took it."""
+        if self._is_at_rest:
+            time.sleep(seconds)  # nothing is on the way: only a permit is waited for
+            return
         for finished in self.pool.collect(seconds=seconds, also=self.exchanger.fileno):
             self._take_in(finished)
 
     def _next(self) -> list[Waiting]:
-        """The rows for the idle connections. A suspect goes alone, so that a crash names it."""
-        waiting, room = self.holding.waiting, self.pool.idle
+        """The rows for the idle connections that may leave now."""
+        room, self.wait = self.pool.idle, 0.0
+        waiting = self.holding.candidates(is_free=not self.in_flight)
         if not waiting or not room:
             return []
-        if waiting[0].suspect:
-            return [] if self.in_flight else [waiting.popleft()]
-        rows: list[Waiting] = []
-        while waiting and len(rows) < room and not waiting[0].suspect:
-            rows.append(waiting.popleft())
-        return rows
+        picked = self.gate.pick(waiting, domain=_domain, in_flight=self.busy, room=room)
+        self.wait = picked.wait
+        self._shut(picked.closed_for, picked.closed_reason)
+        for row, seconds in picked.passed_over:
+            self.holding.pass_over(row, seconds)
+        self.holding.take(picked.rows, [row for row, _ in picked.passed_over])
+        return picked.rows
 
     # --- the commit -----------------------------------------------------------------------------
 
     def _begin_exchange(self, wanted: list[Waiting]) -> None:
         """Settle what finished, announce what is next, or renew a lease that needs it."""
         now = time.monotonic()
-        results = self.settled or self.unsettled
-        if not (wanted or results or (self.holding.held and now > self.renewed_at)):
+        if not (wanted or self.results or (self.holding.held and now > self.renewed_at)):
             return
         self.announcing = {(row.edition_id, row.subscriber_id): row for row in wanted}
         try:
@@ -165,7 +191,8 @@ class _Loop:
         self.renewed_at = now + self.renew_seconds
         self.not_after = now + self.lease_seconds * (1 - LEASE_MARGIN)
         held = list(self.holding.held.values())
-        return Request(held, self.settled[:], self.unsettled[:], wanted, self._proven())
+        accepted, outcomes = self.results.snapshot()
+        return Request(held, accepted, outcomes, wanted, self._proven(), self.server)
 
     def _end_exchange(self) -> None:
         """If the commit has ended: hand over what it announced."""
@@ -180,9 +207,7 @@ class _Loop:
             self._apply(done)
 
     def _apply(self, done: Exchange) -> None:
-        del self.settled[: len(done.request.accepted)]
-        del self.unsettled[: len(done.request.outcomes)]
-        self._pause_refused()
+        self.results.taken(done.request)
         for batch_id in self.holding.forget_lost(done.held):
             log.warning("lease of batch %s was lost", batch_id)
         wanted, self.announcing = self.announcing, {}
@@ -221,9 +246,7 @@ class _Loop:
             return frozenset()
         rows = [*self.holding.waiting, *self.in_flight.values(), *self.announcing.values()]
         suspected = {row.batch_id for row in rows if row.suspect}
-        settled = {result.batch_id for result in self.settled}
-        settled.update(outcome.batch_id for outcome in self.unsettled)
-        return frozenset(lost & settled - suspected)
+        return frozenset(lost & self.results.batches() - suspected)
 
     # --- the wire -------------------------------------------------------------------------------
 
@@ -234,9 +257,11 @@ class _Loop:
             message = self.recipients.message(row, intent, at=timezone.now())
         except (ValueError, LookupError) as error:  # this row fails alone (P13)
             log.exception("delivery %s cannot be built", key)
-            self._set_down(row, outcomes.unbuildable(error))
+            self.gate.give_back(row.domain)
+            self.results.set_down(row, unbuildable(error))
             return
         self.in_flight[intent.edition_id, intent.subscriber_id] = row
+        self.busy[row.domain] += 1
         submission = Submission(
             intent.edition_id,
             intent.subscriber_id,
@@ -251,77 +276,23 @@ class _Loop:
     def _take_in(self, finished: Finished) -> None:
         done = finished.submission
         row = self.in_flight.pop((done.edition_id, done.subscriber_id))
-        if finished.result.kind is Kind.ACCEPTED:
-            self.accepted += 1
-            self.settled.append(Accepted(row.edition_id, row.subscriber_id, row.batch_id))
+        self.busy[row.domain] -= 1
+        verdict = self.results.take_in(row, finished)
+        if verdict is None:
             return
-        if finished.unavailable is not None:
-            self._server_is_away(finished.unavailable, row)
-        elif finished.result.stage == "mail" and finished.result.kind is Kind.REFUSED:
-            self._pause(row, "refuses our sender", str(finished.result.text))
-        verdict = outcomes.judge(
-            finished.result,
-            attempts=row.attempts + 1,
-            policy=self.recipients.policy(row),
-            resent=self.recipients.times_resent(row),
-        )
-        if verdict.state == DeliveryState.PENDING:
-            verdict = self._try_again(row, verdict)
-        self._set_down(row, verdict, text=finished.result.text)
-
-    def _try_again(self, row: Waiting, verdict: outcomes.Verdict) -> outcomes.Verdict:
-        """At once on another connection if nothing speaks against it, else later."""
-        minutes = verdict.retry_minutes
-        if not minutes and not self.server_away:
-            key = (row.edition_id, row.subscriber_id)
-            self.tries[key] = self.tries.get(key, 0) + 1
-            if self.tries[key] < AT_ONCE_LIMIT:
-                self.holding.waiting.append(row)  # certainly not sent, and no fault of its own
-                return verdict
-            minutes = outcomes.RETRY_MINUTES[0]
-        return replace(verdict, retry_minutes=self.holding.retry_minutes(row, minutes))
-
-    def _server_is_away(self, error: ServerUnavailable, row: Waiting) -> None:
-        if not self.server_away:
-            log.warning("the submission server cannot be used: %s", error)
-        self.server_away = True
-        if error.stage == "auth" or error.code in outcomes.CREDENTIAL_CODES:
-            self._pause(row, "refuses our credentials", str(error))
-
-    def _pause(self, row: Waiting, what: str, words: str) -> None:
-        """Stop an edition whose every message would be refused, with a reason a person can use."""
-        self.server_away = True
-        self.to_pause[row.edition_id] = (
-            f"The submission server {what}: {self.recipients.without_addresses(words)[:110]}. "
-            "Correct EMAIL_URL or MAIL_FROM, then resume."
-        )
-
-    def _pause_refused(self) -> None:
-        for edition_id, reason in self.to_pause.items():
-            editions.pause(self.recipients.edition(edition_id), reason=reason)
-        self.to_pause.clear()
-
-    def _set_down(self, row: Waiting, verdict: outcomes.Verdict, *, text: str = "") -> None:
-        self.unsettled.append(
-            Outcome(
-                row.edition_id,
-                row.subscriber_id,
-                row.batch_id,
-                verdict.state,
-                verdict.reason,
-                verdict.event,
-                self.recipients.without_addresses(text),
-                verdict.counts_as_attempt,
-                verdict.retry_minutes,
-            )
-        )
+        if verdict.effect is Effect.CONNECTION_CAP:
+            self.pool.wear_out_after(finished.result.messages_before)
+        elif verdict.effect in {Effect.SERVER_AWAY, Effect.SERVER_REFUSES}:
+            self._shut(SERVER_AWAY_SECONDS, verdict.reason or "no session could be opened")
 
     # --- the rows -------------------------------------------------------------------------------
 
     def _refuse(self, rows: list[Waiting]) -> None:
         """Rows that got no intent: skipped for a reason, or their edition is not sending now."""
+        for row in rows:
+            self.gate.give_back(row.domain)
         skipped = leases.refusals(rows)
-        self.unsettled += skipped
+        self.results.keep(skipped)
         named = {(outcome.edition_id, outcome.subscriber_id) for outcome in skipped}
         stopped = {
             row.edition_id for row in rows if (row.edition_id, row.subscriber_id) not in named
@@ -333,9 +304,7 @@ class _Loop:
         if not self.holding.held:
             return
         busy = {row.batch_id for row in self.in_flight.values()}
-        busy.update(result.batch_id for result in self.settled)
-        busy.update(outcome.batch_id for outcome in self.unsettled)
-        self.holding.release_finished(busy)
+        self.holding.release_finished(busy | self.results.batches())
 
     def close(self) -> None:
         """Give back what we hold, after the replies of what is on the wire."""
@@ -349,9 +318,13 @@ class _Loop:
                 self._end_exchange()
         finally:
             self.pool.close()
-        self._pause_refused()
-        wait = SERVER_AWAY_SECONDS if self.server_away else 0.0
+        self.reactions.act()
+        self.gate.flush(force=True)
         for lease in list(self.holding.held.values()):
             self.holding.release(
-                lease, wait_seconds=wait if self.finished_cleanly else FAULT_SECONDS
+                lease, wait_seconds=self.closed_for if self.finished_cleanly else FAULT_SECONDS
             )
+
+
+def _domain(row: Waiting) -> str:
+    return row.domain

@@ -3,17 +3,20 @@ import resource
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from iria_news.environment import SubmissionServer
-from mailer import bench, cohorts, editions, ledger, production
+from mailer import bench, cohorts, dialect, editions, ledger, production
 from mailer.deliveries import closing, sending
 from mailer.deliveries.connections import Pool
 from mailer.models import Edition, EditionState
 
 MESSAGES_EACH = 100  # for each connection, as in production
+CLOCK_TICKS = 100  # a second: USER_HZ of every Linux
 
 
 class Command(BaseCommand):
@@ -25,8 +28,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--recipients", type=int, default=10_000)
         parser.add_argument("--bytes", type=int, default=30_000, dest="size")
+        parser.add_argument("--cohorts", type=int, default=1, help="different messages")
         parser.add_argument("--smtp", default="127.0.0.1:2525", help="HOST:PORT of a sink")
         parser.add_argument("--connections", type=int, default=10)
+        parser.add_argument("--export", type=Path, help="write one message, as sent, to this file")
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def handle(
@@ -37,61 +42,124 @@ class Command(BaseCommand):
         smtp: str,
         connections: int,
         as_json: bool,
+        cohorts: int = 1,
+        export: Path | None = None,
         **options: object,
     ) -> None:
         host, _, port = smtp.rpartition(":")
         if not host or not port.isdigit():
             raise CommandError(f"--smtp is {smtp!r}, but it takes HOST:PORT.")
+        began = time.perf_counter()
         try:
-            edition = bench.prepare(recipients, size)
-        except bench.NotEmpty as error:
+            edition = bench.prepare(recipients, size, cohorts=cohorts)
+        except (bench.NotEmpty, ValueError) as error:
             raise CommandError(str(error)) from error
-        pool = Pool(
-            SubmissionServer(host, int(port)), size=connections, messages_each=MESSAGES_EACH
-        )
-        report = self._play(edition, pool) | {"connections": connections}
-        if as_json:
-            self.stdout.write(json.dumps(report))
-        else:
-            for name, value in report.items():
-                self.stdout.write(f"{name:22} {value}")
+        prepared = {"prepare_seconds": round(time.perf_counter() - began, 3)}
+        server = SubmissionServer(host, int(port))
+        pool = Pool(server, size=connections, messages_each=MESSAGES_EACH)
+        report = prepared | _play(edition, pool) | {"connections": connections}
+        if export:
+            export.write_bytes(bench.sample_message(edition))
+        self._say(report, as_json=as_json)
         if not report["balanced"]:
             raise CommandError("The ledger does not balance.")
 
-    def _play(self, edition: Edition, pool: Pool) -> dict[str, object]:
-        seconds: dict[str, float] = {}
+    def _say(self, report: dict[str, object], *, as_json: bool) -> None:
+        if as_json:
+            self.stdout.write(json.dumps(report))
+            return
+        for name, value in report.items():
+            self.stdout.write(f"{name:26} {value}")
 
-        def timed(name: str, step: Callable[[], object]) -> None:
-            began = time.perf_counter()
-            step()
-            seconds[name] = time.perf_counter() - began
 
-        timed("freeze", lambda: _freeze(edition))
-        timed("render", production.render_waiting)
-        production.release_rendered()
-        production.start_due()
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        turns = []
-        timed("send", lambda: turns.append(_send(pool)))
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        timed("ledger", closing.finish)
-        edition.refresh_from_db()
-        books = ledger.read(edition.pk)
-        sent = books.by_state["sent"]
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return {
-            "database": connection.vendor,
-            "recipients": books.candidates,
-            "message_bytes": bench.message_bytes(edition),
-            "cohorts": edition.cohorts.count(),
-            **{f"{name}_seconds": round(value, 3) for name, value in seconds.items()},
-            "messages_per_second": round(sent / seconds["send"], 1),
-            "messages_per_commit": round(sent / max(turns[0].commits, 1), 2),
-            "cpu_us_per_message": round(cpu / max(sent, 1) * 1e6, 1),
-            "peak_rss_mb": round(after.ru_maxrss / 1024, 1),
-            "sent": sent,
-            "balanced": books.settled and edition.state == EditionState.DONE,
-        }
+@dataclass(frozen=True)
+class _Cost:
+    """What one step took: seconds on the clock, of our CPU, and of the database's for us."""
+
+    seconds: float
+    cpu: float
+    database_cpu: float | None  # None: the database works elsewhere, or inside our process
+
+
+def _play(edition: Edition, pool: Pool) -> dict[str, object]:
+    before = bench.stored_bytes()
+    costs = {"freeze": _cost_of(lambda: _freeze(edition))}
+    costs["render"] = _cost_of(production.render_waiting)
+    production.release_rendered()
+    production.start_due()
+    turns: list[sending.Turn] = []
+    costs["send"] = _cost_of(lambda: turns.append(_send(pool)))
+    costs["ledger"] = _cost_of(closing.finish)
+    edition.refresh_from_db()
+    books = ledger.read(edition.pk)
+    sent = books.by_state["sent"]
+    stored = bench.stored_bytes()
+    grown = stored.get("mailer_delivery", stored["database"] - before["database"])
+    return {
+        "database": connection.vendor,
+        "recipients": books.candidates,
+        "message_bytes": len(bench.sample_message(edition)),
+        "cohorts": edition.cohorts.count(),
+        **_flat(costs),
+        "messages_per_second": round(sent / costs["send"].seconds, 1),
+        "messages_per_commit": round(sent / max(turns[0].commits, 1), 2),
+        "cpu_us_per_message": round(costs["send"].cpu / max(sent, 1) * 1e6, 1),
+        "bytes_per_delivery": round(grown / max(books.deliveries, 1), 1),
+        "stored_bytes": stored,
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "sent": sent,
+        "balanced": books.settled and edition.state == EditionState.DONE,
+    }
+
+
+def _flat(costs: dict[str, _Cost]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for step, cost in costs.items():
+        found[f"{step}_seconds"] = round(cost.seconds, 3)
+        found[f"{step}_cpu_seconds"] = round(cost.cpu, 3)
+        if cost.database_cpu is not None:
+            found[f"{step}_database_cpu_seconds"] = round(cost.database_cpu, 3)
+    return found
+
+
+def _cost_of(step: Callable[[], object]) -> _Cost:
+    database = _database_process()
+    database_before = _cpu_of(database)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    began = time.perf_counter()
+    step()
+    seconds = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    database_after = _cpu_of(database)
+    if database_before is None or database_after is None:
+        return _Cost(seconds, cpu, None)
+    return _Cost(seconds, cpu, database_after - database_before)
+
+
+def _database_process() -> Path | None:
+    """Where Linux describes the PostgreSQL process that serves us, if it is on this machine."""
+    if not dialect.is_postgresql():
+        return None
+    [(pid,)] = dialect.fetch("SELECT pg_backend_pid()")
+    process = Path(f"/proc/{pid}")
+    try:
+        is_it = (process / "comm").read_text().strip() == "postgres"
+    except OSError:
+        return None
+    return process if is_it else None
+
+
+def _cpu_of(process: Path | None) -> float | None:
+    """Seconds of CPU since the process began; None when there is no such process (any more)."""
+    if process is None:
+        return None
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    ticks = int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
+    return ticks / CLOCK_TICKS
 
 
 def _freeze(edition: Edition) -> None:

@@ -1,0 +1,61 @@
+"""What became of one submission, and in which words the server said so."""
+
+import enum
+import re
+from typing import NamedTuple
+
+TEXT_LIMIT = 300  # characters of a server's words that are kept
+USUAL = frozenset({"2.0.0", "2.6.0"})  # after nearly every dot; the pattern is for the others
+
+_STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
+
+
+class Kind(enum.Enum):
+    ACCEPTED = "accepted"  # 250 after the final dot: the server is responsible now
+    REFUSED = "refused"  # 5xx: this message to this recipient will never be taken
+    DEFERRED = "deferred"  # 4xx: not now
+    NOT_SENT = "not sent"  # the connection ended before the final dot left us
+    IN_DOUBT = "in doubt"  # the final dot was (perhaps) sent and no reply came (RFC 1047)
+
+
+class Result(NamedTuple):
+    """What became of one submission, and in which words the server said so."""
+
+    kind: Kind
+    stage: str = ""  # "address", "mail", "rcpt", "data" or "dot"; a backend: "auth" too
+    code: int = 0  # reply code, RFC 5321; 0 without a reply
+    enhanced: str = ""  # enhanced status, RFC 3463, as in "5.1.1"
+    text: str = ""
+    messages_before: int = 0  # that the line had carried: 421 at the first is no limit reached
+
+
+class ServerUnavailable(Exception):
+    """No session could be opened. Nothing was sent, and no recipient is to blame."""
+
+    def __init__(self, stage: str, code: int = 0, text: str = "") -> None:
+        super().__init__(f"{stage}: {code or ''} {text}".strip())
+        self.stage = stage  # "connect", "tls", "ehlo" or "auth"
+        self.code = code
+        self.text = text
+
+
+def of_reply(stage: str, code: int, text: bytes | str, messages_before: int = 0) -> Result:
+    """What a reply at this stage says (RFC 5321 section 4.2.1). Only after the dot 2yz is a yes."""
+    words = readable(text)
+    if stage == "dot" and 200 <= code < 300:
+        kind = Kind.ACCEPTED
+    else:
+        kind = Kind.REFUSED if 500 <= code < 600 else Kind.DEFERRED
+    return Result(kind, stage, code, _enhanced(words), words, messages_before)
+
+
+def readable(text: bytes | str) -> str:
+    """A server's words on one line, at most 300 characters of them."""
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return " ".join(words.split())[:TEXT_LIMIT]
+
+
+def _enhanced(words: str) -> str:
+    """The enhanced status that a reply begins with, or nothing (RFC 3463 section 2)."""
+    first = words.partition(" ")[0]
+    return first if first in USUAL or _STATUS.fullmatch(first) else ""
