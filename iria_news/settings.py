@@ -170,6 +170,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "subscribers.tasks.housekeep",
         "schedule": timedelta(hours=1),
     },
+    "forget-old-hours": {
+        "task": "mailer.tasks.forget_old_hours",
+        "schedule": timedelta(hours=1),
+    },
 }
 
 # --- the web side -----------------------------------------------------------------------------

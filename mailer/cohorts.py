@@ -244,6 +244,8 @@ def _complete(edition: Edition) -> bool:
             return False
         deliveries = Delivery.objects.filter(edition=edition).count()
         batched = Batch.objects.filter(edition=edition).aggregate(n=Sum("size", default=0))["n"]
+        # Or the first commits of the sending would be planned for an empty table.
+        _analyze("mailer_delivery", "mailer_batch")
         balanced = held.candidates == deliveries + sum(held.excluded.values())
         if balanced and batched == deliveries:
             _count_cohorts(edition)

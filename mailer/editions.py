@@ -295,7 +295,9 @@ def resume(edition: Edition) -> bool:
     edition.cohorts.unrendered().update(error="", claimed_until=None)
     edition.batches.filter(state=BatchState.STUCK).update(state=BatchState.READY, losses=0)
     return bool(
-        paused.filter(frozen_at__isnull=False).update(state=EditionState.RENDERING, reason="")
+        paused.filter(frozen_at__isnull=False).update(
+            state=EditionState.RENDERING, reason="", resumed_at=Now()
+        )
     )
 
 

@@ -85,6 +85,7 @@ class Edition(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     frozen_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
+    resumed_at = models.DateTimeField(null=True, blank=True)  # by a person: watches begin anew
     finished_at = models.DateTimeField(null=True, blank=True)
 
     objects = EditionQuerySet.as_manager()
@@ -352,6 +353,7 @@ class Throttle(models.Model):
                 condition=Q(factor__gt=0, factor__lte=1), name="a_factor_is_a_share_of_the_rate"
             ),
         ]
+        verbose_name = "lane"
         permissions = [("steer_lane", "Can change rates, suspend and release lanes")]
 
     def __str__(self) -> str:
@@ -366,6 +368,7 @@ class WarmUpDay(models.Model):
     messages = models.PositiveIntegerField()
 
     class Meta:
+        verbose_name = "warm-up day"
         ordering = ["server", "day"]
         constraints = [
             models.UniqueConstraint(fields=["server", "day"], name="a_warm_up_day_is_planned_once"),

@@ -16,7 +16,7 @@ from iria_news.environment import DEFAULT_SERVER
 from mailer import cohorts, editions, monitoring, production
 from mailer.deliveries import closing, reaping, sending, watching
 from mailer.models import Edition, EditionState, Pulse
-from mailer.throttle import reactions
+from mailer.throttle import hours, reactions
 from subscribers import service_mails
 from subscribers.tasks import send_service_mails
 
@@ -87,6 +87,12 @@ def send(server: str = DEFAULT_SERVER) -> None:
     """Lost: the tick rings again. Doubled: the second finds nothing to lease."""
     sending.send_ready_batches(worker=_worker(), server=server, seconds=TURN)
     move_on()
+
+
+@shared_task(ignore_result=True)
+def forget_old_hours() -> None:
+    """Drop the numbers of lanes that nobody looks at any more. Lost: the next hour does it."""
+    hours.forget_old()
 
 
 def _worker() -> str:

@@ -5,10 +5,16 @@ from django.utils.safestring import SafeString
 
 # The word carries the meaning; the colour only helps to find it.
 BADGES = {
-    "good": {"published", "active", "sent", "done", "confirmed"},
+    "good": {"published", "active", "sent", "done", "confirmed", "open"},
     "moving": {"approved", "freezing", "rendering", "ready", "sending", "leased"},
-    "waiting": {"draft", "pending", "paused", "waiting", "deferred", "resent", "asked"},
-    "bad": {"failed", "stuck", "uncertain", "withdrawn", "suppressed", "complaint"},
+    "waiting": {
+        *("draft", "pending", "paused", "waiting", "deferred", "resent", "asked"),
+        *("slowed", "on trial"),
+    },
+    "bad": {
+        *("failed", "stuck", "uncertain", "withdrawn", "suppressed", "complaint"),
+        *("held", "suspended"),
+    },
 }
 
 

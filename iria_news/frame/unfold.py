@@ -80,6 +80,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _entry("Editions", "outgoing_mail", "mailer.edition"),
                     _entry("Newsletters", "newsmode", "subscribers.newsletter"),
+                    _entry("Lanes", "speed", "mailer.throttle"),
+                    _entry("Warm-up", "trending_up", "mailer.warmupday"),
                 ],
             },
             {

@@ -95,6 +95,7 @@ class _Loop:
         self.announcing: dict[tuple[int, int], Waiting] = {}  # by the commit under way
         self.in_flight: dict[tuple[int, int], Waiting] = {}
         self.busy: Counter[str] = Counter()  # messages on the wire, by domain
+        self.until = 0.0  # on the monotonic clock: when the turn is over
         self.wait = 0.0  # seconds until a row that waits may get its permit
         self.closed_for = 0.0  # seconds: the server takes nothing now
         self.finished_cleanly = False
@@ -102,22 +103,23 @@ class _Loop:
     # --- the loop -------------------------------------------------------------------------------
 
     def run(self, *, until: float) -> None:
-        """Claim until the time is over, then finish what is claimed."""
+        """Send until nothing is ready, the time is over or the server takes nothing."""
+        self.until = until
         while True:
             if not self.exchanger.is_under_way:
-                self._with_free_database(claim=time.monotonic() < until)
+                self._with_free_database()
             self._collect(seconds=self._patience())
             self._end_exchange()
             if self._is_at_rest and not (self._goes_on and self.holding.waiting):
                 break
         self.finished_cleanly = True
 
-    def _with_free_database(self, *, claim: bool) -> None:
+    def _with_free_database(self) -> None:
         """What takes queries of its own, and then the next commit."""
         try:
             self.reactions.act()
             self._release_finished()
-            if claim and self._goes_on and self._is_open():
+            if self._goes_on and self._is_open():
                 self.holding.claim(self.pool.idle)
             wanted = self._next() if self._goes_on else []
         except OperationalError:
@@ -127,7 +129,8 @@ class _Loop:
 
     @property
     def _goes_on(self) -> bool:
-        return not (self.closed_for or stopping.asked())
+        is_over = stopping.asked() or time.monotonic() > self.until
+        return not (self.closed_for or is_over)
 
     @property
     def _is_at_rest(self) -> bool:
@@ -232,6 +235,7 @@ class _Loop:
             connection.close()
             time.sleep(1)
             try:
+                dialect.flush_each_commit()  # the new connection has not heard of it yet
                 self._apply(exchange(self._request([])))
             except OperationalError:
                 if time.monotonic() > give_up:

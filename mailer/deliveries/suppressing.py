@@ -17,8 +17,13 @@ def suppress_gone(server: str, outcomes: Sequence[Outcome]) -> None:
     if not gone:
         return
     found = Subscriber.objects.filter(pk__in=gone, address_key__isnull=False)
+    by_domain: dict[str, list[str]] = {}
     for address_key, address_hash in found.values_list("address_key", "address_hash"):
         assert address_key is not None  # as filtered
-        domain = address_key.rpartition("@")[2]
+        by_domain.setdefault(address_key.rpartition("@")[2], []).append(address_hash)
+    # Two workers that suspend lanes lock their rows in one order, or they would wait for each
+    # other.
+    for domain in sorted(by_domain):
         if guard.allows_suppressions(server, domain):
-            suppressions.suppress_gone(address_hash, server=server, domain=domain)
+            for address_hash in by_domain[domain]:
+                suppressions.suppress_gone(address_hash, server=server, domain=domain)

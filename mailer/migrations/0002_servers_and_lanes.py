@@ -24,6 +24,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name='edition',
+            name='resumed_at',
+            field=models.DateTimeField(blank=True, null=True),
+        ),
+        migrations.AddField(
             model_name='delivery',
             name='retry_at',
             field=models.DateTimeField(blank=True, null=True),
@@ -71,6 +76,7 @@ class Migration(migrations.Migration):
                 ('failures', models.PositiveSmallIntegerField(default=0)),
             ],
             options={
+                'verbose_name': 'lane',
                 'permissions': [('steer_lane', 'Can change rates, suspend and release lanes')],
                 'constraints': [models.UniqueConstraint(fields=('server', 'domain'), name='a_lane_has_one_throttle'), models.CheckConstraint(condition=models.Q(('factor__gt', 0), ('factor__lte', 1)), name='a_factor_is_a_share_of_the_rate')],
             },
@@ -84,6 +90,7 @@ class Migration(migrations.Migration):
                 ('messages', models.PositiveIntegerField()),
             ],
             options={
+                'verbose_name': 'warm-up day',
                 'ordering': ['server', 'day'],
                 'constraints': [models.UniqueConstraint(fields=('server', 'day'), name='a_warm_up_day_is_planned_once')],
             },

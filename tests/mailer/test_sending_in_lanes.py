@@ -224,3 +224,22 @@ def test_a_server_that_is_away_opens_the_breaker_and_comes_back_by_one_message(
     Throttle.objects.update(resume_at=timezone.now() - timedelta(seconds=1))
     assert send() == 8
     assert lane("").failures == 0
+
+
+def test_what_readers_complained_of_before_a_person_resumed_does_not_pause_again(sink):
+    edition = edition_for(fast=1)
+    Edition.objects.update(started_at=timezone.now() - timedelta(hours=1))
+    LaneHour.objects.create(server="default", domain="", hour=timezone.now(), sent=300)
+    for number in range(3):
+        Suppression.objects.create(address_hash=f"{number}", reason="complaint")
+
+    assert watching.pause_what_cannot_go_on() == 1
+    edition.refresh_from_db()
+    assert "3 of 300" in edition.reason
+
+    editions.resume(edition)
+    production.release_rendered()
+    production.start_due()
+    assert watching.pause_what_cannot_go_on() == 0
+    edition.refresh_from_db()
+    assert edition.state == EditionState.SENDING
