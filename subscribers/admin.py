@@ -4,6 +4,7 @@ import difflib
 import zoneinfo
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
@@ -47,6 +48,25 @@ class NewsletterForm(forms.ModelForm):
         fields = "__all__"  # noqa: DJ007  # the fieldsets of the page choose
         widgets = {"zone": ZoneInput, "topics": admin_base.CheckboxSelectMultiple}
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        present = self.instance.server
+        names = {*settings.SUBMISSION_SERVERS, present}
+        choices = [
+            (name, name if name in settings.SUBMISSION_SERVERS else f"{name} (not configured)")
+            for name in sorted(names)
+        ]
+        self.fields["server"].widget = admin_base.Select(choices=choices)
+
+    def clean_server(self) -> str:
+        server = self.cleaned_data["server"]
+        if server not in settings.SUBMISSION_SERVERS:
+            raise forms.ValidationError(
+                f"No submission server is called “{server}”. "
+                "Choose one of the list, or add it to SUBMISSION_SERVERS."
+            )
+        return server
+
     def clean_zone(self) -> str:
         zone = self.cleaned_data["zone"]
         known = zoneinfo.available_timezones()
@@ -72,7 +92,7 @@ class NewsletterAdmin(admin_base.ModelAdmin):
         (None, {"fields": [("name", "slug"), "description", ("look", "language"), "topics"]}),
         ("When", {"fields": [("cadence", "weekday"), ("wall_time", "zone")]}),
         ("What", {"fields": [("min_articles", "max_articles", "look_back_days")]}),
-        ("How", {"fields": ["approval", "in_doubt", ("is_active", "is_private")]}),
+        ("How", {"fields": [("approval", "server"), "in_doubt", ("is_active", "is_private")]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Newsletter]:

@@ -10,6 +10,7 @@ from unfold.admin import TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.paginator import InfinitePaginator as EndlessPaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminSelectWidget as Select
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "ModelAdmin",
     "ReadOnlyAdmin",
     "ReadOnlyInline",
+    "Select",
     "TextInput",
     "UserChangeForm",
     "UserCreationForm",

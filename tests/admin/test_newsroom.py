@@ -42,6 +42,7 @@ def newsletter_form(**fields) -> dict[str, object]:
         "min_articles": 1,
         "max_articles": 30,
         "look_back_days": 8,
+        "server": "default",
         "approval": "automatic",
         "in_doubt": "resend",
         "is_active": "on",
@@ -194,3 +195,15 @@ def test_readers_are_counted_who_are_active(admin_client):
     page = " ".join(admin_client.get(path).content.decode().split())
 
     assert "1 reader follows it." in page
+
+
+def test_a_newsletter_takes_only_a_server_that_is_configured(admin_client):
+    newsletter = factories.make_newsletter(server="bulk")  # taken out of the settings since
+    path = reverse("admin:subscribers_newsletter_change", args=[newsletter.pk])
+
+    page = admin_client.get(path).content.decode()
+    assert "bulk (not configured)" in page
+
+    fields = {"server": "bulk", "name": newsletter.name, "slug": newsletter.slug}
+    answer = admin_client.post(path, fields).content.decode()
+    assert "No submission server is called “bulk”" in answer
