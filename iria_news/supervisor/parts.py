@@ -52,14 +52,24 @@ def web_server() -> Child:
     return _child("web", command, WEB_FINISHES_WITHIN + 5, answers=_web_is_ready)
 
 
+def workers() -> list[Child]:
+    """Three Celery workers, so that nothing waits for what it does not need.
+
+    Sending keeps a process busy for a minute and a half; the next edition is written down and
+    rendered beside it; and a person who waits for a confirmation waits for neither.
+    """
+    return [sending_worker(), preparing_worker(), confirming_worker()]
+
+
 def sending_worker() -> Child:
-    """One process more than sends, so that a tick is never behind an edition."""
-    queues = "tick,freeze,render,send,default"
-    return _worker("sending", queues, processes=settings.SENDING_WORKERS + 1)
+    return _worker("sending", "send", processes=settings.SENDING_WORKERS)
+
+
+def preparing_worker() -> Child:
+    return _worker("preparing", "freeze,render,default,tick", processes=1)
 
 
 def confirming_worker() -> Child:
-    """A person waits for the confirmation; whatever is sent, one process is free for it."""
     return _worker("confirming", "confirm,tick", processes=1)
 
 

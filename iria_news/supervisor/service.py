@@ -70,7 +70,7 @@ class Service:
         self._prepare()
         web = parts.web_server()
         self._start(web)
-        self._start(parts.sending_worker(), parts.confirming_worker())
+        self._start(*parts.workers())
         self._start(parts.beat())
         say("Web server, workers and beat: starting.")
         self._wait_for(web)
