@@ -87,6 +87,10 @@ SUBMISSION_SERVERS = environment.submission_servers(
         "per_day": env.int("SMTP_PER_DAY", 0, validate=validate.Range(min=0)),
     },
 )
+# Providers' HTTP interfaces, for servers whose URL is backend://anymail... (docs/transports.md)
+ANYMAIL = env.json("ANYMAIL", {})
+if not isinstance(ANYMAIL, dict):
+    raise environment.Misconfigured('ANYMAIL is no JSON object, such as {"RESEND_API_KEY": "..."}.')
 # How long a worker may be silent before its batches are taken back. Renewed at every commit.
 LEASE_SECONDS = env.int("LEASE_SECONDS", 60, validate=validate.Range(min=3))
 SENDING_WORKERS = env.int(

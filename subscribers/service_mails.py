@@ -11,7 +11,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from iria_news import keys, mail, smtp
+from iria_news import backend, keys, mail, smtp
 from iria_news.mail import headers
 from subscribers import links, offers
 from subscribers.models import (
@@ -81,7 +81,8 @@ def send_due() -> int:
     _take_back()
     _give_up()
     accepted = 0
-    with contextlib.closing(smtp.Session(settings.SUBMISSION_SERVERS["default"])) as session:
+    server = settings.SUBMISSION_SERVERS["default"]
+    with contextlib.closing(backend.open_session(server)) as session:
         while service_mail := _claim():
             context = _context(service_mail)
             if context is None:
@@ -132,7 +133,9 @@ def _claim() -> ServiceMail | None:
     return None
 
 
-def _submit(session: smtp.Session, service_mail: ServiceMail, body: mail.Body) -> smtp.Result:
+def _submit(
+    session: smtp.Session | backend.BackendSession, service_mail: ServiceMail, body: mail.Body
+) -> smtp.Result:
     key = keys.message_key(SERVICE_MAIL, 0, service_mail.pk)
     recipient = service_mail.subscriber.address
     try:

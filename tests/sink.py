@@ -51,6 +51,10 @@ class Script:
     password: str = ""
     tls: ssl.SSLContext | None = None
     data_after_refusal: bool = False  # answer 354 although the recipient was refused (RFC 2920)
+    starttls: str = "220 go ahead"
+    cut: Callable[[bytes], list[bytes]] = lambda reply: [reply]  # what is written at once
+    glue: bool = False  # hold the replies to MAIL and RCPT back, and write them with that to DATA
+    drops_groups: bool = False  # of commands that came together read the first only
 
 
 class Sink:
@@ -94,6 +98,13 @@ class Sink:
     def to(self, recipient: str) -> list[Taken]:
         return [taken for taken in self.taken if taken.recipient == recipient]
 
+    def hang_up(self, word: str = "") -> None:
+        """Close every line, as servers do that were idle for too long; maybe with a last word."""
+        for line in list(self._open):
+            with contextlib.suppress(OSError):
+                line.sendall(f"{word}\r\n".encode() if word else b"")
+                line.shutdown(socket.SHUT_RDWR)
+
     def wait_for(self, messages: int, seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
         while len(self.taken) < messages:
@@ -118,12 +129,29 @@ class _Conversation(socketserver.StreamRequestHandler):
         self.sink: Sink = self.server.sink  # type: ignore[attr-defined]
         self.sink.connections += 1
         self.sink._open.add(self.request)
+        if self.request.family == socket.AF_INET:  # or each small reply waits 40 ms for the last
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):
             self._converse(self.sink.script)
         self.sink._open.discard(self.request)
+        if isinstance(self.request, ssl.SSLSocket):  # socketserver closes the one below only
+            self.request.close()
 
-    def _say(self, reply: str) -> None:
-        self.wfile.write(f"{reply}\r\n".encode())
+    def _say(self, reply: str, *, hold: bool = False) -> None:
+        held = getattr(self, "_held", b"") + f"{reply}\r\n".encode()
+        self._held = held if hold else b""
+        pieces = [] if hold else self.sink.script.cut(held)
+        for piece in pieces:
+            self.wfile.write(piece)
+            if len(pieces) > 1:
+                time.sleep(0.001)  # or the kernel puts them together again
+
+    def _drop_group(self, script: Script) -> None:
+        """Forget the commands that came together with the one that is answered next."""
+        if script.drops_groups:
+            self.request.setblocking(False)
+            self.rfile.read(len(self.rfile.peek()))
+            self.request.setblocking(True)
 
     def _converse(self, script: Script) -> None:
         self._say(script.banner)
@@ -140,8 +168,7 @@ class _Conversation(socketserver.StreamRequestHandler):
                     self._say(f"250-{name}")
                 self._say(f"250 {lines[-1]}")
             elif verb == "STAR" and script.tls:
-                self._say("220 go ahead")
-                self._protect(script.tls)
+                self._start_tls(script)
             elif verb == "AUTH":
                 self._say("235 2.7.0 welcome" if script.password in text else "535 5.7.8 no")
             elif verb == "MAIL":
@@ -152,13 +179,14 @@ class _Conversation(socketserver.StreamRequestHandler):
                 reply = script.mail(self.sender)
                 if not reply.startswith("2"):
                     self.sender = ""
-                self._say(reply)
+                self._drop_group(script)
+                self._say(reply, hold=script.glue)
             elif verb == "RCPT":
                 address, params = _path(text)
                 reply = script.rcpt(address) if self.sender else "503 5.5.1 MAIL first"
                 if reply.startswith("2"):
                     self.recipient, self.params = address, f"{self.params} {params}".strip()
-                self._say(reply)
+                self._say(reply, hold=script.glue)
                 if reply.startswith("421"):
                     return
             elif verb == "DATA":
@@ -203,6 +231,11 @@ class _Conversation(socketserver.StreamRequestHandler):
             return False
         self._say(reply)
         return not reply.startswith("421")
+
+    def _start_tls(self, script: Script) -> None:
+        self._say(script.starttls)
+        if script.starttls.startswith("220") and script.tls:
+            self._protect(script.tls)
 
     def _protect(self, context: ssl.SSLContext) -> None:
         self.sink._open.discard(self.request)

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
-from iria_news import smtp
+from iria_news import backend, smtp
 from iria_news.environment import Misconfigured, SubmissionServer
 
 CONNECT_TIMEOUT = 10  # seconds; a server behind a closed firewall does not answer at all
@@ -55,13 +55,16 @@ def check_redis() -> None:
 
 
 def check_submission_server() -> None:
-    """Raise Misconfigured unless the submission server greets us and takes our password."""
+    """Raise Misconfigured unless the submission server greets us and takes our password.
+
+    Of a backend only its settings are known before its first message.
+    """
     server: SubmissionServer = settings.SUBMISSION_SERVERS["default"]
-    place = server.unix_socket or f"{server.host}:{server.port}"
+    place = server.backend or server.unix_socket or f"{server.host}:{server.port}"
     try:
-        if not server.unix_socket:
+        if not (server.unix_socket or server.backend):
             socket.create_connection((server.host, server.port), CONNECT_TIMEOUT).close()
-        with smtp.Session(server):
+        with backend.open_session(server):
             pass
     except (smtp.ServerUnavailable, OSError) as error:
         raise Misconfigured(

@@ -52,6 +52,8 @@ def of_reply(stage: str, code: int, text: bytes | str, messages_before: int = 0)
 def readable(text: bytes | str) -> str:
     """A server's words on one line, at most 300 characters of them."""
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    if not words.isprintable():  # a NUL is taken by no database
+        words = "".join(char if char.isprintable() else " " for char in words)
     return " ".join(words.split())[:TEXT_LIMIT]
 
 

@@ -265,7 +265,7 @@ class _Connection:
 
     def _read(self, dialogue: Dialogue) -> None:
         try:
-            received = self._session.socket.recv(RECEIVE)
+            received = self._session.receive()
         except NOT_NOW:
             return
         self._session.hear(dialogue, received)
@@ -282,6 +282,8 @@ class _Connection:
 
     def _end(self, result: Result, *, line_ended: bool = False) -> None:
         if result.kind is Kind.NOT_SENT and not self._is_fresh:
+            self._pool.forget(self._session.socket)
+            self._session.ended(result, self._dialogue)  # which remembers how to talk to it
             # The server closed the line between two messages, as it may. That is no failure.
             self._leave(goodbye=False)
             self._is_fresh = True

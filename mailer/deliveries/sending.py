@@ -20,6 +20,7 @@ from iria_news import mail
 from iria_news.environment import SubmissionServer
 from mailer import dialect, messages, stopping
 from mailer.deliveries import leases
+from mailer.deliveries.backends import BackendPool
 from mailer.deliveries.connections import Finished, Pool, Submission
 from mailer.deliveries.exchanging import (
     Exchange,
@@ -55,7 +56,7 @@ class Turn:
 
 
 def send_ready_batches(
-    *, worker: str, seconds: float, server: str = "default", pool: Pool | None = None
+    *, worker: str, seconds: float, server: str = "default", pool: Pool | BackendPool | None = None
 ) -> Turn:
     """Claim and send batches until none is ready, the time is over or the worker shall stop.
 
@@ -72,14 +73,15 @@ def send_ready_batches(
     return Turn(loop.results.total_accepted, loop.commits)
 
 
-def _pool(server: SubmissionServer) -> Pool:
-    return Pool(server, size=server.connections, messages_each=server.messages_each)
+def _pool(server: SubmissionServer) -> Pool | BackendPool:
+    kind = BackendPool if server.backend else Pool
+    return kind(server, size=server.connections, messages_each=server.messages_each)
 
 
 class _Loop:
     """The state of one turn: what is announced, what is on the wire, what is not yet settled."""
 
-    def __init__(self, worker: str, server: SubmissionServer, pool: Pool) -> None:
+    def __init__(self, worker: str, server: SubmissionServer, pool: Pool | BackendPool) -> None:
         self.commits = 0
         self.pool = pool
         self.gate = Gate(server)
