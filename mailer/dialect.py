@@ -63,6 +63,11 @@ def skip_locked(alias: str) -> str:
     return f"FOR UPDATE OF {alias} SKIP LOCKED" if is_postgresql() else ""
 
 
+def locked(alias: str) -> str:
+    """SQL that keeps what a SELECT found until the end of the transaction."""
+    return f"FOR UPDATE OF {alias}" if is_postgresql() else ""
+
+
 def execute(sql: str, params: Sequence[Any] = (), *, often: bool = False) -> int:
     """Run one statement; return how many rows it changed. `often` as for `fetch`."""
     with _cursor(often=often) as cursor:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
 
 from mailer import dialect
 from mailer.deliveries.outcomes import Outcome
 from mailer.models import (
     OPEN,
     Batch,
-    BatchState,
-    Delivery,
     DeliveryEvent,
     DeliveryState,
     EventKind,
@@ -72,7 +69,7 @@ def claim(worker: str, *, server: str = "default") -> Lease | None:
         )
         RETURNING id, edition_id, lease, losses
     """  # noqa: S608  # fragments of ours
-    claimed = dialect.fetch(sql, [worker[:80], server])
+    claimed = dialect.fetch(sql, [worker[:80], server], often=True)
     return Lease(*claimed[0]) if claimed else None
 
 
@@ -151,26 +148,44 @@ def release(lease: Lease, *, wait_seconds: float = 0.0) -> bool:
     answer was lost) and are pending again. False when the lease was lost. The counters become
     exact.
     """
-    with transaction.atomic():
-        mine = Batch.objects.filter(pk=lease.batch_id, lease=lease.number, state=BatchState.LEASED)
-        if not mine.select_for_update().exists():
+    of_batch = [lease.edition_id, lease.batch_id]
+    with dialect.short_transaction():
+        if not _hold(lease):
             return False
-        rows = Delivery.objects.filter(edition_id=lease.edition_id, batch_id=lease.batch_id)
-        rows.filter(state=DeliveryState.SENDING).update(state=DeliveryState.PENDING)
-        is_open = recount(lease.batch_id, lease.edition_id)
-        state = BatchState.READY if is_open else BatchState.DONE
+        dialect.execute(
+            """
+            UPDATE mailer_delivery SET state = 'pending'
+            WHERE edition_id = %s AND batch_id = %s AND state = 'sending'
+            """,
+            of_batch,
+            often=True,
+        )
+        counts = ", ".join(f"COUNT(*) FILTER (WHERE state = '{s.value}') AS {s}" for s in COUNTED)
         sql = f"""
-            UPDATE mailer_batch SET state = %s, leased_until = NULL, losses = 0, not_before = (
-                SELECT COALESCE(
-                    MIN(COALESCE(retry_at, {dialect.now(plus_seconds=round(wait_seconds, 3))})),
-                    {dialect.now()}
-                )
-                FROM mailer_delivery WHERE edition_id = %s AND batch_id = %s AND state = 'pending'
-            )
+            UPDATE mailer_batch SET
+                state = CASE WHEN of_rows.pending > 0 THEN 'ready' ELSE 'done' END,
+                leased_until = NULL, losses = 0, not_before = COALESCE(due, {dialect.now()}),
+                {", ".join(f"{s.value} = of_rows.{s.value}" for s in COUNTED)}
+            FROM (
+                SELECT {counts}, COUNT(*) FILTER (WHERE state = 'pending') AS pending,
+                    MIN(COALESCE(retry_at, {dialect.now(plus_column="%s")}))
+                        FILTER (WHERE state = 'pending') AS due
+                FROM mailer_delivery WHERE edition_id = %s AND batch_id = %s
+            ) AS of_rows
             WHERE id = %s
         """  # noqa: S608  # fragments of ours
-        dialect.execute(sql, [state.value, lease.edition_id, lease.batch_id, lease.batch_id])
+        wait = round(wait_seconds, 3)
+        dialect.execute(sql, [wait, *of_batch, lease.batch_id], often=True)
     return True
+
+
+def _hold(lease: Lease) -> bool:
+    """Lock the batch until the end of the transaction, if it is still ours."""
+    sql = f"""
+        SELECT id FROM mailer_batch b WHERE id = %s AND lease = %s AND state = 'leased'
+        {dialect.locked("b")}
+    """  # noqa: S608  # fragments of ours
+    return bool(dialect.fetch(sql, [lease.batch_id, lease.number], often=True))
 
 
 def recount(batch_id: int, edition_id: int) -> int:
