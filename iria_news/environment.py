@@ -122,8 +122,10 @@ def submission_servers(
     for pair in others.split():
         name, _, url = pair.partition("=")
         if not re.fullmatch(r"[a-z0-9-]{1,40}", name) or name in servers or not url:
+            # Without its name an entry is a URL, and that may hold a password.
+            shown = repr(name) if re.fullmatch(r"[\w-]{1,40}", name) else "an entry without a name"
             raise Misconfigured(
-                f"SUBMISSION_SERVERS holds {name!r}, but it takes name=url pairs divided by "
+                f"SUBMISSION_SERVERS holds {shown}, but it takes name=url pairs divided by "
                 "blanks: names of small letters, digits and hyphens, each once, not 'default'."
             )
         servers[name] = submission_server(

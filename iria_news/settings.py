@@ -111,6 +111,15 @@ if IS_SQLITE:
 else:
     # A process frozen in mid-transaction gives up its locks before its lease runs out.
     _options = DATABASES["default"].setdefault("OPTIONS", {})
+    # A host that is gone without a word is noticed before the lease is over.
+    for _name, _value in {
+        "connect_timeout": 5,  # seconds
+        "tcp_user_timeout": 30_000,  # milliseconds
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }.items():
+        _options.setdefault(_name, _value)
     _options["options"] = (
         f"{_options.get('options', '')} "
         f"-c idle_in_transaction_session_timeout={LEASE_SECONDS * 500}"

@@ -85,8 +85,9 @@ def render() -> None:
 @shared_task(ignore_result=True)
 def send(server: str = DEFAULT_SERVER) -> None:
     """Lost: the tick rings again. Doubled: the second finds nothing to lease."""
-    sending.send_ready_batches(worker=_worker(), server=server, seconds=TURN)
-    move_on()
+    turn = sending.send_ready_batches(worker=_worker(), server=server, seconds=TURN)
+    if turn.accepted:  # a server that takes nothing now is the tick's to ask again
+        move_on()
 
 
 @shared_task(ignore_result=True)

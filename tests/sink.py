@@ -64,6 +64,7 @@ class Sink:
         self.script = script or Script()
         self.taken: list[Taken] = []
         self.connections = 0
+        self.most_connections = 0  # at once; more are refused with 421; 0 is no limit
         self.commands: list[str] = []
         self._open: set[socket.socket] = set()
         if path is None:
@@ -131,8 +132,12 @@ class _Conversation(socketserver.StreamRequestHandler):
         self.sink._open.add(self.request)
         if self.request.family == socket.AF_INET:  # or each small reply waits 40 ms for the last
             self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        most = self.sink.most_connections
         with contextlib.suppress(OSError):
-            self._converse(self.sink.script)
+            if most and len(self.sink._open) > most:
+                self._say("421 4.7.0 too many connections from you")
+            else:
+                self._converse(self.sink.script)
         self.sink._open.discard(self.request)
         if isinstance(self.request, ssl.SSLSocket):  # socketserver closes the one below only
             self.request.close()

@@ -34,7 +34,7 @@ from anymail.exceptions import (
     AnymailUnsupportedFeature,
 )
 from django.core.exceptions import ImproperlyConfigured
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
 from iria_news.smtp import Kind, Result
 from iria_news.smtp.results import of_reply, readable
@@ -63,6 +63,8 @@ NEVER_CONNECTED = (
     NewConnectionError,
     ConnectTimeoutError,
 )
+# After any of these a request may have arrived, whatever another try of the library met.
+CUT_OFF = (ReadTimeoutError, ConnectionResetError, BrokenPipeError)
 
 
 def of_error(error: Exception) -> Result:
@@ -97,9 +99,13 @@ def _of_api_error(error: AnymailAPIError) -> Result:
 
 def _of_other(error: Exception) -> Result:
     text = readable(f"{type(error).__name__}: {_words(error)}")
-    if isinstance(error, UNUSABLE) or any(
-        isinstance(link, NEVER_CONNECTED) for link in _all(error)
-    ):
+    links = list(_all(error))
+    # A library that tries again, or elsewhere, may have reached somebody at the second try.
+    may_have_arrived = isinstance(error, TimeoutError) or any(
+        isinstance(link, CUT_OFF) for link in links
+    )
+    never_connected = any(isinstance(link, NEVER_CONNECTED) for link in links)
+    if isinstance(error, UNUSABLE) or (never_connected and not may_have_arrived):
         return Result(Kind.NOT_SENT, "connect", 0, "", text)
     if isinstance(error, NOT_EXPRESSIBLE):
         return Result(Kind.REFUSED, "address", 0, "", text)

@@ -10,7 +10,7 @@ knows" for no failure. Knows bytes and addresses, nothing of editions or readers
 
 from iria_news.smtp.dialogue import Dialogue
 from iria_news.smtp.replies import OutOfStep, Replies
-from iria_news.smtp.results import Kind, Result, ServerUnavailable
+from iria_news.smtp.results import Kind, Result, ServerUnavailable, without_addresses
 from iria_news.smtp.session import Session
 from iria_news.smtp.syntax import END, escape_dots, xtext
 
@@ -24,5 +24,6 @@ __all__ = [
     "ServerUnavailable",
     "Session",
     "escape_dots",
+    "without_addresses",
     "xtext",
 ]

@@ -5,8 +5,10 @@ import re
 from typing import NamedTuple
 
 TEXT_LIMIT = 300  # characters of a server's words that are kept
+LOOKED_AT = 2_000
 USUAL = frozenset({"2.0.0", "2.6.0"})  # after nearly every dot; the pattern is for the others
 
+_ADDRESS = re.compile(r"""(?:"[^"]{0,64}"|[^\s<>"]{1,300})@[^\s<>]*""")
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 
 
@@ -54,7 +56,15 @@ def readable(text: bytes | str) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     if not words.isprintable():  # a NUL is taken by no database
         words = "".join(char if char.isprintable() else " " for char in words)
-    return " ".join(words.split())[:TEXT_LIMIT]
+    words = " ".join(words[:LOOKED_AT].split())
+    if len(words) > TEXT_LIMIT:  # at a blank, so that no half of an address is left
+        words = words[:TEXT_LIMIT].rpartition(" ")[0] or words[:TEXT_LIMIT]
+    return words
+
+
+def without_addresses(words: str) -> str:
+    """A server's words without the addresses they quote: what is kept and shown holds none."""
+    return _ADDRESS.sub("(address)", words) if "@" in words else words
 
 
 def _enhanced(words: str) -> str:

@@ -75,6 +75,15 @@ class BackendPool:
         self.in_flight -= len(finished)
         return finished
 
+    @property
+    def has_open_line(self) -> bool:
+        """Whether another message is under way; a backend does not say whether it has a line."""
+        return self.in_flight > 0
+
+    def narrow(self) -> None:
+        """The server takes fewer connections than this: use one less from now on."""
+        self.size = max(1, self.size - 1)
+
     def wear_out_after(self, messages: int) -> None:
         """The server cuts lines that carry more than so many: leave them sooner from now on."""
         self.messages_each = max(1, min(self.messages_each, messages))
@@ -107,8 +116,14 @@ class _Hand:
     def take(self, submission: Submission) -> None:
         """Begin with a message; the pool is told what became of it."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, daemon=True, name="backend")
-            self._thread.start()
+            thread = threading.Thread(target=self._work, daemon=True, name="backend")
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system has no thread left for us
+                away = ServerUnavailable("connect", 0, str(error))
+                self._pool.announce(self, Finished(submission, Result(Kind.NOT_SENT), away))
+                return
+            self._thread = thread
         self._asked.put(submission)
 
     def leave(self) -> None:

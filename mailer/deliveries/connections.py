@@ -154,6 +154,15 @@ class Pool:
         """The server cuts lines that carry more than so many: leave them sooner from now on."""
         self._messages_each = max(1, min(self._messages_each, messages))
 
+    @property
+    def has_open_line(self) -> bool:
+        """Whether any connection is up; another that cannot be opened is then one too many."""
+        return any(each.is_open for each in (*self._idle, *self._busy))
+
+    def narrow(self) -> None:
+        """The server takes fewer connections than this: use one less from now on."""
+        self.size = max(1, self.size - 1)
+
     def wears_out(self, session: Session) -> bool:
         """Servers cut lines that carry too many messages; better at a moment of ours."""
         return session.submitted >= self._messages_each
@@ -182,6 +191,10 @@ class _Connection:
         self._is_fresh = True  # opened for the present submission
         self._watched = 0
 
+    @property
+    def is_open(self) -> bool:
+        return self._session.is_open
+
     def begin(self, submission: Submission) -> None:
         self._submission = submission
         if self._session.is_open and self._pool.wears_out(self._session):
@@ -194,7 +207,12 @@ class _Connection:
 
     def _open(self) -> None:
         self.deadline = float("inf")  # smtplib has timeouts of its own
-        threading.Thread(target=self._open_and_announce, daemon=True, name="smtp-open").start()
+        opener = threading.Thread(target=self._open_and_announce, daemon=True, name="smtp-open")
+        try:
+            opener.start()
+        except RuntimeError as error:  # the system has no thread left for us
+            self._failure = ServerUnavailable("connect", 0, str(error))
+            self._pool.announce(self)
 
     def _open_and_announce(self) -> None:
         self._failure = None

@@ -109,8 +109,8 @@ class Exchanger:
         return self._prepared.fileno if self._prepared is not None and self._request else None
 
     def begin(self, request: Request) -> None:
-        """Start; `result` has the answer. After an OperationalError nothing is known."""
-        if dialect.is_postgresql() and not request.outcomes and not connection.in_atomic_block:
+        """Start; `result` has the answer. After a DatabaseError nothing is known."""
+        if dialect.is_postgresql() and _is_ordinary(request):
             if self._prepared is None:
                 self._prepared = _prepared()
             self._prepared.start(_parameters(request))
@@ -120,9 +120,13 @@ class Exchanger:
         self.is_under_way = True
 
     def result(self) -> Exchange | None:
-        """What was done; None while it is under way. Raises OperationalError as `begin`."""
+        """What was done; None while it is under way. Raises DatabaseError as `begin`."""
         if self._request is not None and self._prepared is not None:
-            rows = self._prepared.rows()
+            try:
+                rows = self._prepared.rows()
+            except BaseException:
+                self.forget()  # or the rest of a failed answer would pass for an empty success
+                raise
             if rows is None:
                 return None
             self._done, self._request = _exchange_of(self._request, rows), None
@@ -134,6 +138,13 @@ class Exchanger:
         """After an error: whatever was under way is no longer waited for."""
         self._done = self._request = self._prepared = None
         self.is_under_way = False
+
+
+def _is_ordinary(request: Request) -> bool:
+    """Whether one statement can do it: no row may be settled and announced in the same."""
+    wanted = {(row.edition_id, row.subscriber_id) for row in request.wanted}
+    settled = ((row.edition_id, row.subscriber_id) in wanted for row in request.accepted)
+    return not (request.outcomes or connection.in_atomic_block or any(settled))
 
 
 def settle(outcomes: Sequence[Outcome]) -> None:

@@ -86,6 +86,7 @@ class Holding:
 
     def release_finished(self, busy: Collection[int]) -> None:
         """Give back the batches of which no row waits and that are not among `busy`."""
+        busy = self.held.keys() & busy
         if len(self.held) > len(busy):
             busy = {*busy, *(row.batch_id for row in self.waiting)}
             for lease in [each for each in self.held.values() if each.batch_id not in busy]:

@@ -56,14 +56,18 @@ class Prepared:
                 if answer is None:
                     return self._rows
                 self._check(answer)
-                columns = range(answer.nfields)
-                self._rows += [
-                    [answer.get_value(row, column) or b"" for column in columns]
-                    for row in range(answer.ntuples)
-                ]
+                self._rows += _rows_of(answer)
         return None
 
     @staticmethod
     def _check(answer: "pq.abc.PGresult") -> None:
         if answer.status not in {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}:
             raise psycopg.errors.error_from_result(answer)
+
+
+def _rows_of(answer: "pq.abc.PGresult") -> list[list[bytes]]:
+    columns = range(answer.nfields)
+    return [
+        [answer.get_value(row, column) or b"" for column in columns]
+        for row in range(answer.ntuples)
+    ]

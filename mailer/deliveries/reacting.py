@@ -11,11 +11,12 @@ from mailer.models import DeliveryState
 from mailer.throttle import reactions
 from mailer.throttle.gate import Gate
 from mailer.throttle.guard import FailureWindow
-from mailer.throttle.hours import Kind
+from mailer.throttle.hours import WHOLE_SERVER, Kind
 
 RECENT = FailureWindow()  # of this process: a turn is too short to see five hundred results
 # What the server does not take, by the stage at which it said so.
 REFUSED = {"auth": "our credentials", "mail": "our sender", "tls": "a protected line"}
+ACCOUNT_RULES = ("ses:", "sendgrid:", "google:limit")
 OF_LANES = {
     Effect.SLOW: reactions.slow_down,
     Effect.TRANSIENT: reactions.transient,
@@ -51,7 +52,7 @@ class Reactions:
             if reason := RECENT.too_many_failures(row.edition_id):
                 self._editions[row.edition_id] = reason
         if verdict.effect in OF_LANES:
-            self._lanes[verdict.effect, row.domain] = said
+            self._lanes[verdict.effect, _lane(row, verdict, stage)] = said
         elif verdict.effect is Effect.SERVER_AWAY:
             self._failed_sessions.append(said)
         elif verdict.effect is Effect.SERVER_REFUSES:
@@ -80,6 +81,12 @@ class Reactions:
             editions.pause(self._recipients.edition(edition_id), reason=reason)
             RECENT.forget(edition_id)
             del self._editions[edition_id]
+
+
+def _lane(row: Waiting, verdict: Verdict, stage: str) -> str:
+    """Whose limit was reached: the recipient domain's, or that of our account at the relay."""
+    of_account = stage == "mail" or verdict.rule.startswith(ACCOUNT_RULES)
+    return WHOLE_SERVER if verdict.effect is Effect.SLOW and of_account else row.domain
 
 
 def _kind(verdict: Verdict) -> Kind | None:

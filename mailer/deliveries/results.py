@@ -1,19 +1,19 @@
 """What connections brought back, until a commit has taken it."""
 
-import re
 from dataclasses import replace
 
-from iria_news.smtp import Kind
+from iria_news.smtp import Kind, without_addresses
 from mailer.deliveries import outcomes
 from mailer.deliveries.connections import Finished
 from mailer.deliveries.exchanging import Accepted, Request
 from mailer.deliveries.holding import Holding
 from mailer.deliveries.leases import Waiting
-from mailer.deliveries.outcomes import Outcome, Verdict
+from mailer.deliveries.outcomes import Effect, Outcome, Verdict
 from mailer.deliveries.reacting import Reactions
 from mailer.deliveries.recipients import Recipients
 from mailer.models import DeliveryState
 
+SHORTEST_NAME = 4  # characters of a local part that is taken out of a server's words
 AT_ONCE_LIMIT = 3  # tries of one row on fresh connections before it waits like a deferred one
 
 
@@ -47,8 +47,13 @@ class Results:
         found.update(outcome.batch_id for outcome in self._outcomes)
         return found
 
-    def take_in(self, row: Waiting, finished: Finished) -> Verdict | None:
-        """Keep what became of a row; None if it was accepted."""
+    def take_in(self, row: Waiting, finished: Finished, *, is_alone: bool) -> Verdict | None:
+        """Keep what became of a row; None if it was accepted.
+
+        `is_alone` says that no other connection is open: then one that cannot be opened means
+        that the server is away, and not that it has enough of us. The batch waits for it then,
+        and the row needs no time of its own.
+        """
         if finished.result.kind is Kind.ACCEPTED:
             self.total_accepted += 1
             self._accepted.append(Accepted(row.edition_id, row.subscriber_id, row.batch_id))
@@ -56,9 +61,12 @@ class Results:
             return None
         verdict = self._judge(row, finished)
         stage, words = _said(finished)
-        self._reactions.refused(row, verdict, stage=stage, words=words)
-        if verdict.state == DeliveryState.PENDING:
-            verdict = self._try_again(row, verdict, is_away=finished.unavailable is not None)
+        if verdict.effect is not Effect.SERVER_AWAY or is_alone:
+            self._reactions.refused(row, verdict, stage=stage, words=words)
+        if verdict.effect is Effect.SERVER_AWAY:
+            verdict = replace(verdict, retry_minutes=0.0)
+        if verdict.state == DeliveryState.PENDING and not is_alone:
+            verdict = self._try_again(row, verdict)
         self.set_down(row, verdict, words=words)
         return verdict
 
@@ -96,13 +104,8 @@ class Results:
             messages_on_line=finished.result.messages_before,
         )
 
-    def _try_again(self, row: Waiting, verdict: Verdict, *, is_away: bool) -> Verdict:
-        """At once on another connection if nothing speaks against it, else later.
-
-        If the server is away, the batch waits for it: the row needs no time of its own.
-        """
-        if is_away:
-            return replace(verdict, retry_minutes=0.0)
+    def _try_again(self, row: Waiting, verdict: Verdict) -> Verdict:
+        """At once on another connection if nothing speaks against it, else later."""
         minutes = verdict.retry_minutes
         if not minutes:
             key = (row.edition_id, row.subscriber_id)
@@ -117,4 +120,8 @@ class Results:
 def _said(finished: Finished) -> tuple[str, str]:
     """At which stage the server refused, and its words without the addresses they may quote."""
     said = finished.unavailable or finished.result
-    return said.stage, re.sub(r"\S+@\S+", "(address)", said.text)
+    local_part = finished.submission.recipient.rpartition("@")[0]
+    words = said.text
+    if len(local_part) >= SHORTEST_NAME:
+        words = words.replace(local_part, "(address)")
+    return said.stage, without_addresses(words)

@@ -13,7 +13,14 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import (
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    connection,
+)
 from django.utils import timezone
 
 from iria_news import mail
@@ -39,6 +46,9 @@ from mailer.throttle.gate import LOOK_EVERY, Gate
 
 log = logging.getLogger(__name__)
 
+# What a database says that cannot be written now: gone, starting, read-only after a fail-over, or
+# changed under a prepared statement. Any other error is a fault of ours.
+UNWRITABLE = (OperationalError, InternalError, InterfaceError, NotSupportedError)
 RENEWALS = 6  # for each lease, at least: a silent server keeps us waiting, the lease must not end
 DATABASE_PATIENCE = 30  # seconds that results are kept while the database cannot be written
 LEASE_MARGIN = 1 / 3  # of the lease must be left before MAIL is said
@@ -121,10 +131,10 @@ class _Loop:
         try:
             self.reactions.act()
             self._release_finished()
-            if self._goes_on and self._is_open():
+            if self._goes_on and not self._has_orphans and self._is_open():
                 self.holding.claim(self.pool.idle)
             wanted = self._next() if self._goes_on else []
-        except OperationalError:
+        except UNWRITABLE:
             self._after_failure()
             return
         self._begin_exchange(wanted)
@@ -137,6 +147,13 @@ class _Loop:
     @property
     def _is_at_rest(self) -> bool:
         return not (self.exchanger.is_under_way or self.in_flight or self.results)
+
+    @property
+    def _has_orphans(self) -> bool:
+        """Whether a lost batch has a message on the wire: claimed again, it would be sent twice."""
+        held = self.holding.held.keys()
+        in_flight = {row.batch_id for row in self.in_flight.values()}
+        return not (in_flight | self.results.batches()) <= held
 
     def _is_open(self) -> bool:
         self._shut(*self.gate.closed())
@@ -187,7 +204,7 @@ class _Loop:
         self.announcing = {(row.edition_id, row.subscriber_id): row for row in wanted}
         try:
             self.exchanger.begin(self._request(wanted))
-        except OperationalError:
+        except UNWRITABLE:
             self._after_failure()
 
     def _request(self, wanted: list[Waiting]) -> Request:
@@ -205,11 +222,13 @@ class _Loop:
             return
         try:
             done = self.exchanger.result()
-        except OperationalError:
+        except UNWRITABLE:
             self._after_failure()
             return
         if done is not None:
             self._apply(done)
+        elif time.monotonic() > self.not_after:  # the line to the database is dead, we hear nothing
+            self._after_failure()
 
     def _apply(self, done: Exchange) -> None:
         self.results.taken(done.request)
@@ -228,6 +247,8 @@ class _Loop:
         their batches back makes them pending. Raises when the patience is over.
         """
         self.exchanger.forget()
+        for row in self.announcing.values():
+            self.gate.give_back(row.domain)
         self.announcing = {}
         self.holding.waiting.clear()
         give_up = time.monotonic() + DATABASE_PATIENCE
@@ -239,7 +260,7 @@ class _Loop:
             try:
                 dialect.flush_each_commit()  # the new connection has not heard of it yet
                 self._apply(exchange(self._request([])))
-            except OperationalError:
+            except UNWRITABLE:
                 if time.monotonic() > give_up:
                     raise
             else:
@@ -261,7 +282,7 @@ class _Loop:
         key = messages.key(intent.edition_id, intent.subscriber_id)
         try:
             message = self.recipients.message(row, intent, at=timezone.now())
-        except (ValueError, LookupError) as error:  # this row fails alone (P13)
+        except (ValueError, LookupError, ObjectDoesNotExist) as error:  # this row fails alone (P13)
             log.exception("delivery %s cannot be built", key)
             self.gate.give_back(row.domain)
             self.results.set_down(row, unbuildable(error))
@@ -283,11 +304,14 @@ class _Loop:
         done = finished.submission
         row = self.in_flight.pop((done.edition_id, done.subscriber_id))
         self.busy[row.domain] -= 1
-        verdict = self.results.take_in(row, finished)
+        is_alone = finished.unavailable is not None and not self.pool.has_open_line
+        verdict = self.results.take_in(row, finished, is_alone=is_alone)
         if verdict is None:
             return
         if verdict.effect is Effect.CONNECTION_CAP:
             self.pool.wear_out_after(finished.result.messages_before)
+        elif verdict.effect is Effect.SERVER_AWAY and not is_alone:
+            self.pool.narrow()
         elif verdict.effect in {Effect.SERVER_AWAY, Effect.SERVER_REFUSES}:
             self._shut(SERVER_AWAY_SECONDS, verdict.reason or "no session could be opened")
 
@@ -324,12 +348,13 @@ class _Loop:
                 self._end_exchange()
         finally:
             self.pool.close()
-        self.reactions.act()
-        self.gate.flush(force=True)
-        for lease in list(self.holding.held.values()):
-            self.holding.release(
-                lease, wait_seconds=self.closed_for if self.finished_cleanly else FAULT_SECONDS
-            )
+        try:
+            self.reactions.act()
+            self.gate.flush(force=True)
+        finally:
+            wait = self.closed_for if self.finished_cleanly else FAULT_SECONDS
+            for lease in list(self.holding.held.values()):
+                self.holding.release(lease, wait_seconds=wait)
 
 
 def _domain(row: Waiting) -> str:

@@ -1,10 +1,15 @@
 """Readers whose mailbox is gone: nobody writes to them any more (requirement P3)."""
 
+import logging
 from collections.abc import Sequence
+
+from django.db import DatabaseError, OperationalError, transaction
 
 from mailer.deliveries.outcomes import Outcome
 from mailer.throttle import guard, suppressions
 from subscribers.models import Subscriber
+
+log = logging.getLogger(__name__)
 
 
 def suppress_gone(server: str, outcomes: Sequence[Outcome]) -> None:
@@ -26,4 +31,15 @@ def suppress_gone(server: str, outcomes: Sequence[Outcome]) -> None:
     for domain in sorted(by_domain):
         if guard.allows_suppressions(server, domain):
             for address_hash in by_domain[domain]:
-                suppressions.suppress_gone(address_hash, server=server, domain=domain)
+                _suppress(address_hash, server, domain)
+
+
+def _suppress(address_hash: str, server: str, domain: str) -> None:
+    """One reader alone: what is wrong with their rows must not undo the results of the others."""
+    try:
+        with transaction.atomic():
+            suppressions.suppress_gone(address_hash, server=server, domain=domain)
+    except OperationalError:
+        raise
+    except DatabaseError:
+        log.exception("a reader whose mailbox is gone could not be suppressed")

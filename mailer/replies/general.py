@@ -42,7 +42,9 @@ OURSELVES = (
         "text:sender",
         Class.SENDER_REFUSED,
         words=r"sender (address |domain )?(rejected|denied|refused|verify fail|verification fail)"
-        r"|domain of sender|not owned by user|to send as this sender|not allowed to send (as|from)",
+        r"|domain of sender|not owned by user|to send as this sender|not allowed to send (as|from)"
+        r"|sender('s)? (mailbox|domain) (not found|does not exist|unknown)"
+        r"|\bfrom (header|address)\b.{0,30}(invalid|not valid)|invalid from\b",
         permanent=True,
     ),
     Rule("5.1.7", Class.SENDER_REFUSED, status=r"1\.[78]", permanent=True),  # bad sender address
@@ -67,8 +69,10 @@ OURSELVES = (
     Rule(
         "text:rate",
         Class.RATE,
-        words=r"rate[ -]limit|throttl|sending (rate|limit|quota)|(hourly|daily) (\w{1,12} )?limit"
-        r"|too many (messages|mails|e-?mails|recipients)|slow down",
+        words=r"too many (\w{1,12} )?(invalid|unknown|bad|non-?existent|wrong) "
+        r"(recipients?|users?|addresses|mailboxes)|rate[ -]limit|throttl|slow down"
+        r"|sending (rate|limit|quota)|(hourly|daily) (\w{1,12} )?limit"
+        r"|too many (messages|mails|e-?mails|recipients|requests)",
     ),
     Rule(
         "text:auth",
@@ -115,6 +119,7 @@ MAILBOX = (
         MESSAGE,
         status=r"([12]\.\d{1,3})?",
         words=r"temporar|(again|retry) later|access denied|may not exist"
+        r"|\bldap\b|(directory|backend) lookup fail|\b(ip|host) is not allowed"
         r"|(unknown|exist|found|valid),? or (\w{1,12} )?(blocked|denied|not allowed|disallowed)",
         permanent=True,
     ),

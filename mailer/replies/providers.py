@@ -98,6 +98,13 @@ CARRIERS = (
 
 RELAYS = (
     Rule(
+        "postmark:inactive",
+        Class.OTHER,
+        MESSAGE,
+        words=r"marked as inactive|inactive recipients",
+        permanent=True,
+    ),
+    Rule(
         "ses:throttling",
         Class.RATE,
         words=r"throttling failure|maximum sending rate exceeded|daily message quota exceeded",

@@ -130,6 +130,9 @@ ses:throttling    dot               454 Throttling failure: Daily message quota 
 sendgrid:credits  auth              451 Authentication failed: Maximum credits exceeded
 text:rate         rcpt              452 Too many recipients received this hour
 text:rate         rcpt              450 slow down
+text:rate         rcpt              550 Too many invalid recipients
+text:rate         rcpt              550 5.1.1 Too many unknown recipients
+text:rate         mail              450 HTTP 429 Too Many Requests:
 text:connections  connect           421 4.7.0 Error: too many connections from 192.0.2.1
 5.5.3             rcpt@docomo.ne.jp 552 5.5.3 no more recipients
 == connection_cap
@@ -147,6 +150,9 @@ text:relay        rcpt              550 You are not permitted to relay through t
 text:relay        rcpt              551 we do not relay
 text:sender       rcpt              553 5.7.1 <b@us.test>: Sender address rejected: not owned by user news
 text:sender       rcpt              550 5.1.1 Sender verify failed: user unknown
+text:sender       rcpt              550 5.1.2 Sender domain does not exist
+text:sender       rcpt              550 sender mailbox not found
+text:sender       dot               550 5.1.3 Invalid From header address
 text:sender       dot               550 5.7.60 SMTP; Client does not have permissions to send as this sender
 5.1.7             rcpt              550 5.1.7 bad envelope
 ses:sender        dot               554 Message rejected: Email address is not verified.
@@ -181,6 +187,9 @@ au:refused        rcpt@ezweb.ne.jp  550 : User unknown
 address           address           0 5.1.3 not a usable address
 text:doubtful     rcpt              550 5.1.1 Recipient address rejected: Access denied
 text:doubtful     rcpt              550 5.1.1 mailbox is temporarily unavailable
+text:doubtful     rcpt              550 5.1.1 backend LDAP lookup failure, user unknown
+text:doubtful     rcpt              550 5.1.1 Your IP is not allowed to send to this user
+postmark:inactive dot               554 HTTP 406: marked as inactive after a spam complaint
 text:doubtful     rcpt              550 unknown user, please try again later
 other:5xx         rcpt@gmx.test     550 5.5.0 Requested action not taken: mailbox unavailable
 other:5xx         rcpt              550 Requested action not taken: mailbox unavailable

@@ -9,9 +9,17 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from mailer import editions, production
-from mailer.deliveries import reacting, sending, watching
-from mailer.models import Batch, Delivery, Edition, EditionState, LaneHour, Throttle
+from mailer import dialect, editions, production, tasks
+from mailer.deliveries import exchanging, reacting, sending, watching
+from mailer.models import (
+    Batch,
+    Delivery,
+    DeliveryEvent,
+    Edition,
+    EditionState,
+    LaneHour,
+    Throttle,
+)
 from mailer.throttle import operators
 from mailer.throttle.guard import FailureWindow
 from subscribers.models import Subscription, Suppression
@@ -243,3 +251,92 @@ def test_what_readers_complained_of_before_a_person_resumed_does_not_pause_again
     assert watching.pause_what_cannot_go_on() == 0
     edition.refresh_from_db()
     assert edition.state == EditionState.SENDING
+
+
+def test_a_closed_server_is_asked_again_by_the_tick_only(sink, monkeypatch):
+    edition_for(fast=1)
+    operators.suspend("default", "", by="an operator")
+    rung = []
+    monkeypatch.setattr(tasks, "_ring", lambda task, times, *args: rung.append(task))
+
+    tasks.send("default")
+
+    assert rung == []
+
+
+def test_a_server_that_takes_fewer_connections_is_sent_to_over_those(sink, settings):
+    here = settings.SUBMISSION_SERVERS["default"]
+    settings.SUBMISSION_SERVERS = {"default": replace(here, connections=6)}
+    edition = edition_for(fast=60)
+    sink.script.delay = 0.01
+    sink.most_connections = 2
+
+    assert send() == 60
+    assert states(edition) == {"sent": 60}
+    assert not Throttle.objects.filter(failures__gte=5).exists()
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no read-only fail-over")
+def test_a_database_that_turns_read_only_loses_and_doubles_nothing(sink, monkeypatch):
+    edition = edition_for(fast=60)
+    real, commits = exchanging.Exchanger.begin, []
+
+    def begin(self, request):
+        commits.append(request)
+        if len(commits) == 5:
+            dialect.execute("SET default_transaction_read_only = on")  # until it is closed
+        real(self, request)
+
+    monkeypatch.setattr(exchanging.Exchanger, "begin", begin)
+
+    assert send() == 60
+    assert states(edition) == {"sent": 60}
+    assert len(sink.taken) == 60
+
+
+def test_a_lost_batch_is_not_claimed_while_its_message_is_on_the_wire(sink):
+    edition = edition_for(fast=1)
+    sink.script.delay = 1.5
+    worker = threading.Thread(target=_send_and_disconnect)
+    worker.start()
+    while not Delivery.objects.filter(state="sending").exists():
+        time.sleep(0.02)
+    Batch.objects.update(  # as if it had been taken back and given back by others meanwhile
+        state="ready", lease=9, losses=0, not_before=timezone.now(), leased_until=None
+    )
+    Delivery.objects.update(state="pending")
+    worker.join(timeout=30)
+
+    assert len(sink.taken) == 1
+    assert states(edition) == {"sent": 1}
+
+
+def test_a_relays_limit_for_our_account_slows_the_whole_server(sink):
+    edition_for(fast=1)
+    sink.script.dot = lambda to: "454 Throttling failure: Maximum sending rate exceeded."
+
+    send()
+
+    assert lane("").factor == 0.5
+    assert not Throttle.objects.exclude(domain="").exists()
+
+
+def test_no_half_of_an_address_is_kept_of_what_a_server_says(sink):
+    edition_for(fast=1)
+    reader = Delivery.objects.get().subscriber
+    local = reader.address.partition("@")[0]
+    sink.script.rcpt = lambda to: (
+        f'550 5.7.1 {"x " * 130}user {local} "bob smith"@example.org refused {to} by policy'
+    )
+
+    send()
+
+    kept = " ".join(
+        [
+            *DeliveryEvent.objects.values_list("text", flat=True),
+            *Throttle.objects.values_list("reason", flat=True),
+        ]
+    )
+    assert "(address)" in kept
+    for secret in (local, "smith", "@"):
+        assert secret not in kept

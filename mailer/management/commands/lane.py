@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mailer.throttle import hours, limits, operators
 from mailer.throttle.limits import Limit
+from subscribers import addresses
 
 BY = "the command line"
 
@@ -24,7 +25,7 @@ class Command(BaseCommand):
         if server not in settings.SUBMISSION_SERVERS:
             known = ", ".join(settings.SUBMISSION_SERVERS)
             raise CommandError(f"There is no submission server {server!r}. There are: {known}.")
-        domain = domain.lower()
+        domain = _a_label(domain)
         if rate is not None:
             try:
                 operators.set_rate(server, domain, rate or None, by=BY)
@@ -59,3 +60,13 @@ def _state(limit: Limit) -> str:
     if limit.closed_for:
         return f"suspended for {limit.closed_for / 60:.0f} more minutes{because}"
     return f"open{because}"
+
+
+def _a_label(domain: str) -> str:
+    """The domain as the keys of addresses spell it (A-labels); raises CommandError."""
+    if not domain:
+        return ""
+    try:
+        return addresses.parse(f"postmaster@{domain}").key.rpartition("@")[2]
+    except addresses.BadAddress as error:
+        raise CommandError(f"{domain} is not a domain that mail can be sent to.") from error

@@ -198,7 +198,8 @@ def test_a_reply_of_10_kb_is_one_reply(extensions):
         refused, accepted = submit(line), submit(line, "b@x.test")
 
     assert len(LONG) > 10_000
-    assert (refused.code, refused.enhanced, len(refused.text)) == (550, "5.1.1", 300)
+    assert (refused.code, refused.enhanced) == (550, "5.1.1")
+    assert 280 < len(refused.text) <= 300  # cut at a blank
     assert accepted.kind is Kind.ACCEPTED
 
 
