@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench test test-sqlite test-postgresql check format lock
+.PHONY: help install run demo bench bench-rtt bench-scale bench-hosts soak test test-sqlite test-postgresql faults check format lock
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -27,13 +27,29 @@ demo: $(STAMP) ## play the main job in a scratch folder; DEMO_KILL=1 kills a wor
 test: test-sqlite test-postgresql ## run the whole test suite on both databases
 
 test-sqlite: $(STAMP)
-	$(PYTEST) -n 2 --dist worksteal
+	$(PYTEST) -n 2 --dist worksteal -m "not storm"
 
 test-postgresql: $(STAMP)
-	$(PYTEST) -n 2 --dist worksteal --db=postgresql -m "not journey and not browser"
+	$(PYTEST) -n 2 --dist worksteal --db=postgresql -m "not journey and not browser and not storm"
+
+faults: $(STAMP) ## the fault tests in full, on both databases; SEED=N repeats a run
+	$(PYTEST) tests/faults -m storm $(if $(SEED),--seed=$(SEED))
+	$(PYTEST) tests/faults -m storm --db=postgresql $(if $(SEED),--seed=$(SEED))
 
 bench: $(STAMP) ## measure sending against its references; needs smtp-source of Postfix
 	@$(BIN)/python -m benchmarks.throughput
+
+bench-rtt: $(STAMP) ## the same over a line with a round trip of 20 ms
+	@$(BIN)/python -m benchmarks.throughput --rtt 20 --recipients 3000 --rounds 3
+
+bench-scale: $(STAMP) ## what a recipient costs among 10,000 and among 1,000,000
+	@$(BIN)/python -m benchmarks.scale
+
+bench-hosts: $(STAMP) ## workers on two hosts, one of which loses its network
+	@$(BIN)/python -m benchmarks.two_hosts
+
+soak: $(STAMP) ## a million recipients while the service is hurt and used; see docs/benchmarks.md
+	@$(BIN)/python -m benchmarks.soak
 
 check: $(STAMP) ## format, lint, types, import direction, migrations, production settings
 	$(BIN)/ruff format --check .
