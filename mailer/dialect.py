@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 SQLITE_NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'{shift})"  # as Django writes its instants
 
 
+@functools.cache  # asked for a dozen times in each commit
 def is_postgresql() -> bool:
     return connection.vendor == "postgresql"
 
@@ -92,13 +93,14 @@ def _cursor(*, often: bool) -> Iterator[Any]:
         with connection.cursor() as cursor:
             yield cursor
         return
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
+    database = connections[DEFAULT_DB_ALIAS]  # looked up once; `connection` does for each name
+    database.ensure_connection()
+    with database.wrap_database_errors:
         if is_postgresql():
-            with _preparing_cursor(connection.connection) as cursor:
+            with _preparing_cursor(database.connection) as cursor:
                 yield cursor
         else:
-            yield _BareCursor(connection.connection.cursor())
+            yield _BareCursor(database.connection.cursor())
 
 
 @contextlib.contextmanager
