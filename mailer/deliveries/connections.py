@@ -156,8 +156,8 @@ class Pool:
 
     @property
     def has_open_line(self) -> bool:
-        """Whether any connection is up; another that cannot be opened is then one too many."""
-        return any(each.is_open for each in (*self._idle, *self._busy))
+        """Whether any connection is up, or may be: one that could not be opened is one too many."""
+        return bool(self._busy) or any(each.is_open for each in self._idle)
 
     def narrow(self) -> None:
         """The server takes fewer connections than this: use one less from now on."""

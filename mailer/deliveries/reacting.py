@@ -33,11 +33,13 @@ class Reactions:
         self._lanes: dict[tuple[Effect, str], str] = {}  # -> what the server said
         self._editions: dict[int, str] = {}  # -> why they must pause
         self._failed_sessions: list[str] = []  # why; each counts towards the breaker
+        self._refused_sessions: list[str] = []  # beside others that may have been opened
         self._session_worked = False
         self._must_count = False
 
     def accepted(self, row: Waiting) -> None:
         self._session_worked = True
+        self._refused_sessions.clear()
         self._gate.note(row.domain, "sent")
         RECENT.note(row.edition_id, failed=False)
 
@@ -53,14 +55,22 @@ class Reactions:
                 self._editions[row.edition_id] = reason
         if verdict.effect in OF_LANES:
             self._lanes[verdict.effect, _lane(row, verdict, stage)] = said
-        elif verdict.effect is Effect.SERVER_AWAY:
-            self._failed_sessions.append(said)
         elif verdict.effect is Effect.SERVER_REFUSES:
             self._editions[row.edition_id] = (
                 f"The submission server refuses {REFUSED.get(stage, 'us')}: {said[:100]}. "
                 "Correct EMAIL_URL or MAIL_FROM, then resume."
             )
         self._must_count |= verdict.effect in {Effect.GONE, Effect.REFUSES_US, Effect.TRANSIENT}
+
+    def no_session(self, words: str, *, is_alone: bool) -> None:
+        """A session could not be opened. If no other is open either, the server is away.
+
+        Then all counts towards the breaker; else it only takes fewer connections than we have.
+        """
+        self._refused_sessions.append(words)
+        if is_alone:
+            self._failed_sessions += self._refused_sessions
+            self._refused_sessions = []
 
     def act(self) -> None:
         """Write down what was counted, and do what follows from it. Raises OperationalError."""

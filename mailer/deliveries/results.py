@@ -61,9 +61,10 @@ class Results:
             return None
         verdict = self._judge(row, finished)
         stage, words = _said(finished)
-        if verdict.effect is not Effect.SERVER_AWAY or is_alone:
+        if verdict.effect is not Effect.SERVER_AWAY:
             self._reactions.refused(row, verdict, stage=stage, words=words)
-        if verdict.effect is Effect.SERVER_AWAY:
+        else:
+            self._reactions.no_session(words or verdict.reason, is_alone=is_alone)
             verdict = replace(verdict, retry_minutes=0.0)
         if verdict.state == DeliveryState.PENDING and not is_alone:
             verdict = self._try_again(row, verdict)

@@ -184,7 +184,7 @@ class _Loop:
         """The rows for the idle connections that may leave now."""
         room, self.wait = self.pool.idle, 0.0
         waiting = self.holding.candidates(is_free=not self.in_flight)
-        if not waiting or not room:
+        if not waiting or not room or any(row.suspect for row in self.in_flight.values()):
             return []
         picked = self.gate.pick(waiting, domain=_domain, in_flight=self.busy, room=room)
         self.wait = picked.wait
