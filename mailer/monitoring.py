@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from mailer import ledger as books
 from mailer.models import Batch, BatchState, Edition, EditionState, Pulse
+from mailer.throttle import guard
 from subscribers.models import ServiceMail
 
 TICK_LATE_SECONDS = 60  # a tick comes every few seconds; a minute without one needs a person
@@ -38,6 +39,7 @@ class QueueStatus:
     oldest_ready_seconds: float | None
     service_mails_due: int
     tick_age_seconds: float | None  # None: no tick was ever seen
+    warnings: list[str]  # sentences: volumes and complaints that providers will not take for long
     at: datetime = field(default_factory=timezone.now)
 
 
@@ -55,8 +57,14 @@ def queue_status() -> QueueStatus:
         oldest_ready_seconds=(now - oldest).total_seconds() if oldest else None,
         service_mails_due=ServiceMail.objects.due().count(),
         tick_age_seconds=tick_age(),
+        warnings=_warnings(),
         at=now,
     )
+
+
+def _warnings() -> list[str]:
+    complaints = guard.complaint_warning()
+    return [*map(str, guard.volume_warnings()), *([complaints] if complaints else [])]
 
 
 def ready_batches() -> dict[str, int]:

@@ -84,17 +84,6 @@ class Gate:
             return choosing.server_shut(standing, float("inf"))
         return 0.0, ""
 
-    def limits_connections(self, total: int) -> int:
-        """How many of the worker's `total` connections to this server it may have open: 1 at least.
-
-        One while the server is on trial.
-        """
-        standing = self.look()
-        if self.on_trial or standing.is_trial:
-            return 1
-        own = standing.server.connections
-        return total if own is None else max(1, min(total, own))
-
     # --- choosing -------------------------------------------------------------------------------
 
     def pick(

@@ -111,21 +111,6 @@ def pause(server: str, domain: str, reason: str) -> bool:
         return True
 
 
-def server_refuses(server: str, reason: str) -> bool:
-    """Wrong credentials or sender: hold the whole server until a person releases it.
-
-    False if it is held already. Every message would be refused for the same reason.
-    """
-    with locked(server, WHOLE_SERVER) as (row, _now):
-        if row.is_held:
-            return False
-        row.is_held = True
-        row.reason = in_words(reason)
-        row.save()
-        say(server, WHOLE_SERVER, "held until a person releases it: %s", row.reason)
-        return True
-
-
 def session_failed(server: str, reason: str, *, on_trial: bool = False) -> bool:
     """No session could be opened. The fifth in a row, over all workers, opens the breaker.
 

@@ -3,10 +3,11 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from iria_news.articles.models import Article
 from mailer.deliveries import closing, sending
-from mailer.models import Delivery, DeliveryState, Edition, EditionState
+from mailer.models import Delivery, DeliveryState, Edition, EditionState, LaneHour
 from subscribers.models import Newsletter, Subscriber
 from tests import factories
 from tests.mailer import editions as made
@@ -86,6 +87,12 @@ def test_the_queue_status_says_what_waits():
     assert status["editions"] == {"sending": 1}
     assert status["tick_age_seconds"] is None
     assert "ready batches: 1" in run("queue_status")
+
+
+def test_the_queue_status_warns_of_a_volume_that_makes_us_a_bulk_sender():
+    LaneHour.objects.create(server="default", domain="gmail.com", hour=timezone.now(), sent=4_500)
+
+    assert "gmail.com: 4,500 mails today" in run("queue_status")
 
 
 def test_the_demo_loads_once_and_sends_a_first_digest():

@@ -20,5 +20,5 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(status, cls=DjangoJSONEncoder))
             return
         for name, value in status.items():
-            shown = "none" if value in ({}, None) else value
+            shown = "none" if value in ({}, [], None) else value
             self.stdout.write(f"{name.replace('_', ' ')}: {shown}")

@@ -218,17 +218,16 @@ def test_a_server_keeps_to_its_connections():
 
     assert len(pick(ours, rows(*[ORG] * 9), in_flight={NET: 1}).rows) == 2
     assert pick(ours, rows(ORG), in_flight={NET: 3}).rows == []
-    assert ours.limits_connections(8) == 3
-    assert Gate(server("other")).limits_connections(8) == 8
 
 
 def test_a_suspended_server_is_shut_with_its_reason(nobody_asked):
-    reactions.server_refuses("relay", "535 5.7.8 wrong password")
+    operators.suspend("relay", "", by="mara", reason="a wrong password")
     ours = Gate(server(rate=5))
 
     picked = pick(ours, rows(ORG))
 
-    assert (picked.closed_for, picked.closed_reason) == (SERVER_AGAIN, "535 5.7.8 wrong password")
+    assert picked.closed_for == SERVER_AGAIN
+    assert "a wrong password" in picked.closed_reason
     assert ours.closed() == (picked.closed_for, picked.closed_reason)
 
 
@@ -296,7 +295,6 @@ def test_a_server_on_trial_gets_one_message_of_one_worker():
     make(failures=5, resume_at=Now() - timedelta(seconds=1), reason="5 sessions failed")
     one, other = Gate(server()), Gate(server())
     assert other.look().is_trial
-    assert one.limits_connections(8) == 1
 
     assert len(pick(one, rows(*[ORG] * 5)).rows) == 1
     one.look(force=True)

@@ -212,9 +212,9 @@ def test_a_session_that_works_does_not_write(django_assert_num_queries, caplog):
     assert lane().reason == "Slow"
 
 
-def test_a_refused_login_holds_the_server_until_a_person_releases_it():
-    assert reactions.server_refuses("relay", "535 5.7.8 wrong password")
-    assert not reactions.server_refuses("relay", "535 5.7.8 wrong password")
+def test_a_server_that_a_person_suspended_is_held_until_a_person_releases_it():
+    assert operators.suspend("relay", "", by="mara")
+    assert not operators.suspend("relay", "", by="mara")
     minutes_pass(600)
     reactions.recover()
     reactions.session_worked("relay")
