@@ -142,7 +142,8 @@ class Pool:
 
     def settled(self, connection: "_Connection", finished: Finished) -> None:
         self._busy.discard(connection)
-        self._idle.append(connection)
+        # The open ones are taken first: one that could not be opened may be one too many.
+        self._idle.insert(len(self._idle) if connection.is_open else 0, connection)
         self._finished.append(finished)
 
     def announce(self, connection: "_Connection") -> None:
