@@ -1,0 +1,104 @@
+"""Newsletters: what one subscribes to, and when it comes."""
+
+import difflib
+import zoneinfo
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from iria_news.frame import admin_base
+from subscribers import offers
+from subscribers.models import (
+    Newsletter,
+    SubscriberState,
+)
+
+
+class ZoneInput(admin_base.TextInput):
+    """A field that proposes the time zones there are, without JavaScript."""
+
+    def render(self, name, value, attrs=None, renderer=None) -> SafeString:
+        field = super().render(name, value, {**(attrs or {}), "list": "zones"}, renderer)
+        known = ((zone,) for zone in sorted(zoneinfo.available_timezones()))
+        options = format_html_join("", '<option value="{}">', known)
+        return format_html('{}<datalist id="zones">{}</datalist>', field, options)
+
+
+class NewsletterForm(forms.ModelForm):
+    class Meta:
+        model = Newsletter
+        fields = "__all__"  # noqa: DJ007  # the fieldsets of the page choose
+        widgets = {"zone": ZoneInput, "topics": admin_base.CheckboxSelectMultiple}
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        present = self.instance.server
+        names = {*settings.SUBMISSION_SERVERS, present}
+        choices = [
+            (name, name if name in settings.SUBMISSION_SERVERS else f"{name} (not configured)")
+            for name in sorted(names)
+        ]
+        self.fields["server"].widget = admin_base.Select(choices=choices)
+
+    def clean_server(self) -> str:
+        server = self.cleaned_data["server"]
+        if server not in settings.SUBMISSION_SERVERS:
+            raise forms.ValidationError(
+                f"No submission server is called “{server}”. "
+                "Choose one of the list, or add it to SUBMISSION_SERVERS."
+            )
+        return server
+
+    def clean_zone(self) -> str:
+        zone = self.cleaned_data["zone"]
+        known = zoneinfo.available_timezones()
+        if zone not in known:
+            close = difflib.get_close_matches(zone, known, n=1) or ["Europe/Berlin"]
+            raise forms.ValidationError(
+                f"The time zone “{zone}” is not in our list. "
+                f"Choose it from the list, for example {close[0]}."
+            )
+        return zone
+
+
+class NewsletterAdmin(admin_base.ModelAdmin):
+    """Registered downstream, in `mailer.admin`, which knows the next slot and can send."""
+
+    form = NewsletterForm
+    empty_list = "No newsletters yet. A newsletter has a cadence and carries topics."
+    list_display = ["name", "comes", "readers", "approval", "is_active", "is_private"]
+    list_filter = ["is_active", "is_private", "cadence"]
+    search_fields = ["name"]
+    prepopulated_fields = {"slug": ["name"]}
+    fieldsets = [
+        (None, {"fields": [("name", "slug"), "description", ("look", "language"), "topics"]}),
+        ("When", {"fields": [("cadence", "weekday"), ("wall_time", "zone")]}),
+        ("What", {"fields": [("min_articles", "max_articles", "look_back_days")]}),
+        ("How", {"fields": [("approval", "server"), "in_doubt", ("is_active", "is_private")]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Newsletter]:
+        active = Q(
+            subscriptions__confirmed_at__isnull=False,
+            subscriptions__ended_at__isnull=True,
+            subscriptions__subscriber__state=SubscriberState.ACTIVE,
+        )
+        queryset = super().get_queryset(request)
+        return queryset.annotate(readers=Count("subscriptions", filter=active))
+
+    @admin.display(description="Comes")
+    def comes(self, newsletter) -> str:
+        return offers.comes(newsletter)
+
+    @admin.display(description="Readers", ordering="readers")
+    def readers(self, newsletter) -> str:
+        return f"{newsletter.readers:,}"
+
+    def has_delete_permission(self, *_args, **_kwargs) -> bool:
+        """Never: its subscriptions and editions are history. Switch it off instead."""
+        return False

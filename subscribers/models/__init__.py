@@ -1,0 +1,89 @@
+"""People and what they asked for: newsletters, topics, consent. Knows no editions."""
+
+from subscribers.models.consent import (
+    ConsentEvent,
+    ConsentKind,
+    Leaving,
+    LeavingReason,
+    Suppression,
+    SuppressionReason,
+)
+from subscribers.models.imports import (
+    ImportState,
+    Proof,
+    SubscriberImport,
+)
+from subscribers.models.integrations import (
+    ApiKey,
+    CallState,
+    EventKind,
+    WebhookCall,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from subscribers.models.newsletters import (
+    Approval,
+    Cadence,
+    InDoubt,
+    Look,
+    Newsletter,
+    NewsletterQuerySet,
+    Weekday,
+)
+from subscribers.models.people import (
+    Subscriber,
+    SubscriberNote,
+    SubscriberQuerySet,
+    SubscriberState,
+    Subscription,
+    SubscriptionQuerySet,
+    SubscriptionTopic,
+)
+from subscribers.models.requests import (
+    RequestKind,
+    SignUpRequest,
+)
+from subscribers.models.service_mails import (
+    ServiceMail,
+    ServiceMailKind,
+    ServiceMailQuerySet,
+    ServiceMailState,
+)
+
+__all__ = [
+    "ApiKey",
+    "Approval",
+    "Cadence",
+    "CallState",
+    "ConsentEvent",
+    "ConsentKind",
+    "EventKind",
+    "ImportState",
+    "InDoubt",
+    "Leaving",
+    "LeavingReason",
+    "Look",
+    "Newsletter",
+    "NewsletterQuerySet",
+    "Proof",
+    "RequestKind",
+    "ServiceMail",
+    "ServiceMailKind",
+    "ServiceMailQuerySet",
+    "ServiceMailState",
+    "SignUpRequest",
+    "Subscriber",
+    "SubscriberImport",
+    "SubscriberNote",
+    "SubscriberQuerySet",
+    "SubscriberState",
+    "Subscription",
+    "SubscriptionQuerySet",
+    "SubscriptionTopic",
+    "Suppression",
+    "SuppressionReason",
+    "WebhookCall",
+    "WebhookEndpoint",
+    "WebhookEvent",
+    "Weekday",
+]
