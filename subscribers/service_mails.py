@@ -13,14 +13,13 @@ from django.utils import timezone
 
 from iria_news import backend, keys, mail, smtp
 from iria_news.mail import headers
-from subscribers import links, offers
+from subscribers import mail_contents
 from subscribers.models import (
     ServiceMail,
     ServiceMailKind,
     ServiceMailQuerySet,
     ServiceMailState,
     Subscriber,
-    SubscriberState,
 )
 
 logger = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def send_due() -> int:
     server = settings.SUBMISSION_SERVERS["default"]
     with contextlib.closing(backend.open_session(server)) as session:
         while service_mail := _claim():
-            context = _context(service_mail)
+            context = mail_contents.of(service_mail)
             if context is None:
                 _settle(service_mail, ServiceMailState.FAILED, "not needed")
                 continue
@@ -137,7 +136,7 @@ def _submit(
     session: smtp.Session | backend.BackendSession, service_mail: ServiceMail, body: mail.Body
 ) -> smtp.Result:
     key = keys.message_key(SERVICE_MAIL, 0, service_mail.pk)
-    recipient = service_mail.subscriber.address
+    recipient = service_mail.to_address or service_mail.subscriber.address
     try:
         message = mail.service_message(body=body, recipient=recipient, key=key, at=timezone.now())
     except headers.BadHeader:  # an address that came in some other way than by our form
@@ -192,32 +191,3 @@ def _mine(service_mail: ServiceMail) -> ServiceMailQuerySet:
     return ServiceMail.objects.filter(
         pk=service_mail.pk, state=ServiceMailState.SENDING, attempts=service_mail.attempts
     )
-
-
-def _context(service_mail: ServiceMail) -> dict[str, object] | None:
-    """What the templates of this kind show. None when there is nothing to say any more."""
-    subscriber = service_mail.subscriber
-    if subscriber.state == SubscriberState.ERASED:
-        return None
-    if service_mail.kind == ServiceMailKind.PREFERENCES:
-        return _preferences_context(service_mail)
-    places = subscriber.subscriptions.asked_for()
-    if service_mail.used_at is not None or not places.exists():
-        return None
-    return {
-        "address": subscriber.address,
-        "asked_at": service_mail.asked_at,
-        "deadline": service_mail.asked_at + links.CONFIRM_WITHIN,
-        "places": offers.places(places),
-        "button_url": links.confirm_url(service_mail.pk, service_mail.asked_at),
-    }
-
-
-def _preferences_context(service_mail: ServiceMail) -> dict[str, object]:
-    subscriber = service_mail.subscriber
-    return {
-        "address": subscriber.address,
-        "asked_at": service_mail.asked_at,
-        "places": offers.places(subscriber.subscriptions.active()),
-        "button_url": links.preferences_url(subscriber.pk, service_mail.asked_at),
-    }
