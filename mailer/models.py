@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum, Value
-from django.db.models.functions import Coalesce, Now, NullIf
+from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, JSONObject, Now, NullIf
 
 from iria_news.articles.models import Article, Language
 from subscribers.models import Newsletter, Subscriber
@@ -48,16 +48,15 @@ class EditionQuerySet(models.QuerySet["Edition"]):
         )
 
     def with_progress(self) -> EditionQuerySet:
-        """Totals from the batches (1 row for 200 recipients), never from deliveries."""
-        return self.annotate(
-            batch_count=Count("batches"),
-            batches_done=Count("batches", filter=Q(batches__state=BatchState.DONE)),
-            size_total=Sum("batches__size", default=0),
-            sent_total=Sum("batches__sent", default=0),
-            failed_total=Sum("batches__failed", default=0),
-            skipped_total=Sum("batches__skipped", default=0),
-            uncertain_total=Sum("batches__uncertain", default=0),
+        """`progress`: totals of its batches (1 row for 200 recipients), None before the freeze.
+
+        One subquery for each edition that is shown, and none for those that are only counted.
+        """
+        totals = JSONObject(
+            **{name: Sum(name) for name in ("size", "sent", "failed", "skipped", "uncertain")}
         )
+        of_this = Batch.objects.filter(edition=OuterRef("pk")).order_by().values("edition")
+        return self.annotate(progress=Subquery(of_this.annotate(totals=totals).values("totals")))
 
 
 class Edition(models.Model):
@@ -163,6 +162,13 @@ class Cohort(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["edition", "language", "list"], name="same_body_same_cohort"
+            ),
+        ]
+        indexes = [  # or claiming the last of ten thousand would read all of them
+            models.Index(
+                fields=["edition", "id"],
+                name="cohorts_unrendered",
+                condition=Q(message__isnull=True),
             ),
         ]
 

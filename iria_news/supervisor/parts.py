@@ -66,7 +66,8 @@ def sending_worker() -> Child:
 
 
 def preparing_worker() -> Child:
-    return _worker("preparing", "freeze,render,default,tick", processes=1)
+    # Two: while one writes an audience down, the other renders another edition, or ticks.
+    return _worker("preparing", "freeze,render,default,tick", processes=2)
 
 
 def confirming_worker() -> Child:

@@ -74,9 +74,9 @@ class EditionAdmin(admin_base.ReadOnlyAdmin):
     def state_badge(self, edition) -> SafeString:
         return badges.badge(edition.state)
 
-    @admin.display(description="Readers", ordering="size_total")
+    @admin.display(description="Readers")
     def readers(self, edition) -> str:
-        return f"{edition.size_total:,}" if edition.frozen_at else ""
+        return f"{edition.progress['size']:,}" if edition.frozen_at and edition.progress else ""
 
     @admin.display(description="Result")
     def result(self, edition) -> str:
@@ -147,15 +147,10 @@ def result_in_words(edition) -> str:
         return edition.reason or "waits for approval"
     if edition.state in {EditionState.PAUSED, EditionState.SKIPPED, EditionState.CANCELLED}:
         return edition.reason
-    if not edition.size_total:
+    if not edition.progress:
         return ""
-    parts = [
-        (edition.sent_total, "sent"),
-        (edition.failed_total, "failed"),
-        (edition.skipped_total, "skipped"),
-        (edition.uncertain_total, "uncertain"),
-    ]
-    return ", ".join(f"{number:,} {word}" for number, word in parts if number or word == "sent")
+    parts = [(word, edition.progress[word]) for word in ("sent", "failed", "skipped", "uncertain")]
+    return ", ".join(f"{number:,} {word}" for word, number in parts if number or word == "sent")
 
 
 @dataclass(frozen=True)

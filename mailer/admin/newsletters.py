@@ -16,6 +16,7 @@ from iria_news.frame import asking
 from mailer import editions, schedule
 from mailer.models import EditionState
 from subscribers import admin as subscribers_admin
+from subscribers import counting
 from subscribers.models import Cadence, Newsletter
 
 MOMENT_LASTS = timedelta(hours=1)  # later the numbers on the page are no longer what was read
@@ -75,7 +76,10 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
     def change_view(self, request: HttpRequest, object_id: str, *args, **kwargs) -> HttpResponse:
         newsletter = self.get_object(request, object_id)
         if newsletter is not None:
-            kwargs["extra_context"] = {"next_slot": self.next_slot(newsletter)}
+            kwargs["extra_context"] = {
+                "next_slot": self.next_slot(newsletter),
+                "readers": counting.readers_of(newsletter.pk),
+            }
         return super().change_view(request, object_id, *args, **kwargs)
 
     def send_now(self, request: HttpRequest, pk: int) -> HttpResponse:

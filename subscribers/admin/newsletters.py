@@ -6,16 +6,13 @@ import zoneinfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from iria_news.frame import admin_base
-from subscribers import offers
+from subscribers import counting, offers
 from subscribers.models import (
     Newsletter,
-    SubscriberState,
 )
 
 
@@ -82,22 +79,13 @@ class NewsletterAdmin(admin_base.ModelAdmin):
         ("How", {"fields": [("approval", "server"), "in_doubt", ("is_active", "is_private")]}),
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Newsletter]:
-        active = Q(
-            subscriptions__confirmed_at__isnull=False,
-            subscriptions__ended_at__isnull=True,
-            subscriptions__subscriber__state=SubscriberState.ACTIVE,
-        )
-        queryset = super().get_queryset(request)
-        return queryset.annotate(readers=Count("subscriptions", filter=active))
-
     @admin.display(description="Comes")
     def comes(self, newsletter) -> str:
         return offers.comes(newsletter)
 
-    @admin.display(description="Readers", ordering="readers")
+    @admin.display(description="Readers")
     def readers(self, newsletter) -> str:
-        return f"{newsletter.readers:,}"
+        return f"{counting.readers_of(newsletter.pk):,}"
 
     def has_delete_permission(self, *_args, **_kwargs) -> bool:
         """Never: its subscriptions and editions are history. Switch it off instead."""

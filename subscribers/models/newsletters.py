@@ -41,10 +41,13 @@ class Approval(models.TextChoices):
     PERSON = "person", "waits until somebody with the right approves it"
 
 
+OFFERED = Q(is_active=True, is_private=False)
+
+
 class NewsletterQuerySet(models.QuerySet["Newsletter"]):
     def offered(self) -> NewsletterQuerySet:
         """What anybody may join: active and not private."""
-        return self.filter(is_active=True, is_private=False)
+        return self.filter(OFFERED)
 
 
 class Newsletter(models.Model):

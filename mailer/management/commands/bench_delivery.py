@@ -1,4 +1,6 @@
 import json
+import multiprocessing
+import os
 import resource
 import time
 from argparse import ArgumentParser
@@ -30,7 +32,8 @@ class Command(BaseCommand):
         parser.add_argument("--bytes", type=int, default=30_000, dest="size")
         parser.add_argument("--cohorts", type=int, default=1, help="different messages")
         parser.add_argument("--smtp", default="127.0.0.1:2525", help="HOST:PORT of a sink")
-        parser.add_argument("--connections", type=int, default=10)
+        parser.add_argument("--connections", type=int, default=10, help="of all processes together")
+        parser.add_argument("--processes", type=int, default=1, help="that send side by side")
         parser.add_argument("--export", type=Path, help="write one message, as sent, to this file")
         parser.add_argument("--json", action="store_true", dest="as_json")
 
@@ -41,6 +44,7 @@ class Command(BaseCommand):
         size: int,
         smtp: str,
         connections: int,
+        processes: int = 1,
         as_json: bool,
         cohorts: int = 1,
         export: Path | None = None,
@@ -49,15 +53,17 @@ class Command(BaseCommand):
         host, _, port = smtp.rpartition(":")
         if not host or not port.isdigit():
             raise CommandError(f"--smtp is {smtp!r}, but it takes HOST:PORT.")
+        if not 1 <= processes <= connections:
+            raise CommandError("Each process needs a connection, and there must be a process.")
         began = time.perf_counter()
         try:
             edition = bench.prepare(recipients, size, cohorts=cohorts)
         except (bench.NotEmpty, ValueError) as error:
             raise CommandError(str(error)) from error
         prepared = {"prepare_seconds": round(time.perf_counter() - began, 3)}
-        server = SubmissionServer(host, int(port))
-        pool = Pool(server, size=connections, messages_each=MESSAGES_EACH)
-        report = prepared | _play(edition, pool) | {"connections": connections}
+        fleet = _Fleet(SubmissionServer(host, int(port)), connections, processes)
+        report = prepared | _play(edition, fleet)
+        report |= {"connections": connections, "processes": processes}
         if export:
             export.write_bytes(bench.sample_message(edition))
         self._say(report, as_json=as_json)
@@ -81,14 +87,54 @@ class _Cost:
     database_cpu: float | None  # None: the database works elsewhere, or inside our process
 
 
-def _play(edition: Edition, pool: Pool) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Fleet:
+    """Sending processes that share the connections as evenly as they can."""
+
+    server: SubmissionServer
+    connections: int
+    processes: int
+
+    def send(self) -> tuple[_Cost, int]:
+        """Send until nothing is left; what it cost in all, and how many commits it took."""
+        sizes = [
+            len(range(number, self.connections, self.processes)) for number in range(self.processes)
+        ]
+        if self.processes == 1:
+            return self._send(sizes[0])
+        connection.close()  # a child must not speak on its parent's line
+        began = time.perf_counter()
+        with multiprocessing.get_context("fork").Pool(self.processes) as pool:
+            parts = pool.map(self._send, sizes, chunksize=1)
+        costs = [cost for cost, _ in parts]
+        database = [cost.database_cpu for cost in costs if cost.database_cpu is not None]
+        whole = _Cost(
+            time.perf_counter() - began,
+            sum(cost.cpu for cost in costs),
+            sum(database) if database else None,
+        )
+        return whole, sum(commits for _, commits in parts)
+
+    def _send(self, size: int) -> tuple[_Cost, int]:
+        pool = Pool(self.server, size=size, messages_each=MESSAGES_EACH)
+        turns: list[sending.Turn] = []
+
+        def turn() -> None:
+            worker = f"bench-{os.getpid()}"
+            turns.append(sending.send_ready_batches(worker=worker, seconds=36_000, pool=pool))
+
+        cost = _cost_of(turn)
+        connection.close()
+        return cost, turns[0].commits
+
+
+def _play(edition: Edition, fleet: _Fleet) -> dict[str, object]:
     before = bench.stored_bytes()
     costs = {"freeze": _cost_of(lambda: _freeze(edition))}
     costs["render"] = _cost_of(production.render_waiting)
     production.release_rendered()
     production.start_due()
-    turns: list[sending.Turn] = []
-    costs["send"] = _cost_of(lambda: turns.append(_send(pool)))
+    costs["send"], commits = fleet.send()
     costs["ledger"] = _cost_of(closing.finish)
     edition.refresh_from_db()
     books = ledger.read(edition.pk)
@@ -102,7 +148,7 @@ def _play(edition: Edition, pool: Pool) -> dict[str, object]:
         "cohorts": edition.cohorts.count(),
         **_flat(costs),
         "messages_per_second": round(sent / costs["send"].seconds, 1),
-        "messages_per_commit": round(sent / max(turns[0].commits, 1), 2),
+        "messages_per_commit": round(sent / max(commits, 1), 2),
         "cpu_us_per_message": round(costs["send"].cpu / max(sent, 1) * 1e6, 1),
         "bytes_per_delivery": round(grown / max(books.deliveries, 1), 1),
         "stored_bytes": stored,
@@ -165,7 +211,3 @@ def _cpu_of(process: Path | None) -> float | None:
 def _freeze(edition: Edition) -> None:
     editions.begin_freezing(edition)
     cohorts.freeze(edition.pk)
-
-
-def _send(pool: Pool) -> sending.Turn:
-    return sending.send_ready_batches(worker="bench", seconds=36_000, pool=pool)
