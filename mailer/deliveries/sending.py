@@ -73,13 +73,16 @@ def send_ready_batches(
     `pool` replaces the connections that the settings describe; it is closed at the end. Whatever
     raises, leases are given back, unless the database is away; then the reaper takes them.
     """
-    dialect.flush_each_commit()
+    dialect.begin_sending()
     taker = settings.SUBMISSION_SERVERS[server]
     loop = _Loop(worker, taker, pool or _pool(taker))
     try:
         loop.run(until=time.monotonic() + seconds)
     finally:
-        loop.close()
+        try:
+            loop.close()
+        finally:
+            dialect.end_sending()
     return Turn(loop.results.total_accepted, loop.commits)
 
 
@@ -258,7 +261,7 @@ class _Loop:
             connection.close()
             time.sleep(1)
             try:
-                dialect.flush_each_commit()  # the new connection has not heard of it yet
+                dialect.begin_sending()  # the new connection has not heard of it yet
                 self._apply(exchange(self._request([])))
             except UNWRITABLE:
                 if time.monotonic() > give_up:
