@@ -15,7 +15,8 @@ from multiprocessing.connection import wait
 from iria_news.backend import BackendSession
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Kind, Result, ServerUnavailable
-from mailer.deliveries.connections import RECEIVE, Finished, Submission
+from mailer.deliveries.connection import Finished, Submission
+from mailer.deliveries.connections import RECEIVE
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from iria_news.smtp import Kind, without_addresses
 from mailer.deliveries import outcomes
-from mailer.deliveries.connections import Finished
+from mailer.deliveries.connection import Finished
 from mailer.deliveries.exchanging import Accepted, Request
 from mailer.deliveries.holding import Holding
 from mailer.deliveries.leases import Waiting

@@ -28,14 +28,10 @@ from iria_news.environment import SubmissionServer
 from mailer import dialect, messages, stopping
 from mailer.deliveries import leases
 from mailer.deliveries.backends import BackendPool
-from mailer.deliveries.connections import Finished, Pool, Submission
-from mailer.deliveries.exchanging import (
-    Exchange,
-    Exchanger,
-    Intent,
-    Request,
-    exchange,
-)
+from mailer.deliveries.connection import Finished, Submission
+from mailer.deliveries.connections import Pool
+from mailer.deliveries.exchanger import Exchanger
+from mailer.deliveries.exchanging import Exchange, Intent, Request, exchange
 from mailer.deliveries.holding import Holding
 from mailer.deliveries.leases import Waiting
 from mailer.deliveries.outcomes import Effect, unbuildable

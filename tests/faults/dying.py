@@ -65,7 +65,7 @@ POINTS = {
         "mailer.deliveries.leases:claim", "after", lambda arguments, result: result is not None
     ),
     "before the commit of intents": Point(
-        "mailer.deliveries.exchanging:Exchanger.begin", "before", _asks_for_intents
+        "mailer.deliveries.exchanger:Exchanger.begin", "before", _asks_for_intents
     ),
     "in the commit of intents": (
         Point("mailer.deliveries.exchanging:_intend", "after", lambda _, result: bool(result))
@@ -77,10 +77,10 @@ POINTS = {
     "after the commit of intents": Point(
         "mailer.deliveries.sending:_Loop._apply", "before", _has_intents
     ),
-    "in a body": Point("mailer.deliveries.connections:_Connection._write", "inside", _is_body),
+    "in a body": Point("mailer.deliveries.connection:Connection._write", "inside", _is_body),
     "after the final dot": Point("iria_news.smtp:Dialogue.wrote", "after", _has_written_the_dot),
     "before the commit of outcomes": Point(
-        "mailer.deliveries.exchanging:Exchanger.begin", "before", _brings_accepted
+        "mailer.deliveries.exchanger:Exchanger.begin", "before", _brings_accepted
     ),
     "after the commit of outcomes": Point(
         "mailer.deliveries.sending:_Loop._apply", "before", _has_settled_accepted

@@ -9,7 +9,7 @@ import pytest
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Kind
 from mailer.deliveries.backends import BackendPool
-from mailer.deliveries.connections import Finished, Submission
+from mailer.deliveries.connection import Finished, Submission
 from tests.iria_news.smtp.messages import SENDER, newsletter_message
 from tests.iria_news.smtp.provider import CUT, TAKEN, Provider
 from tests.sink import Script, Sink

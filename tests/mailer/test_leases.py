@@ -9,7 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from mailer import editions
-from mailer.deliveries import exchanging, leases, prepared, reaping
+from mailer.deliveries import leases, prepared, reaping
+from mailer.deliveries.exchanger import Exchanger
 from mailer.deliveries.exchanging import Accepted, Exchange, Request
 from mailer.deliveries.outcomes import Outcome
 from mailer.models import Batch, BatchState, Delivery, DeliveryEvent, DeliveryState, Edition
@@ -30,7 +31,7 @@ def exchange(lease, results=(), wanted=()) -> Exchange:
     """As the loop does it; on PostgreSQL that is one statement in the background."""
     accepted = [result for result in results if isinstance(result, Accepted)]
     outcomes = [result for result in results if isinstance(result, Outcome)]
-    exchanger = exchanging.Exchanger()
+    exchanger = Exchanger()
     exchanger.begin(Request([lease], accepted, outcomes, wanted))
     while (done := exchanger.result()) is None:
         select.select([exchanger.fileno], [], [])

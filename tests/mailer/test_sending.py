@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from mailer import editions, ledger, stopping
-from mailer.deliveries import closing, exchanging, reaping, sending
+from mailer.deliveries import closing, exchanger, reaping, sending
 from mailer.models import Batch, BatchState, Delivery, DeliveryEvent, Edition, EditionState
 from subscribers.models import InDoubt, Subscriber
 from tests.mailer import editions as made
@@ -278,7 +278,7 @@ def test_results_that_cannot_be_written_are_in_doubt_and_not_forgotten(
     sink, monkeypatch, policy, after
 ):
     edition = made.sending(daily(readers=30, in_doubt=policy))
-    real, calls = exchanging.Exchanger.begin, []
+    real, calls = exchanger.Exchanger.begin, []
 
     def begin(self, request):
         calls.append(request)
@@ -290,7 +290,7 @@ def test_results_that_cannot_be_written_are_in_doubt_and_not_forgotten(
         raise OperationalError("database is locked")
 
     with monkeypatch.context() as patched:
-        patched.setattr(exchanging.Exchanger, "begin", begin)
+        patched.setattr(exchanger.Exchanger, "begin", begin)
         patched.setattr(sending, "exchange", locked)
         patched.setattr(sending, "DATABASE_PATIENCE", -1)
         with pytest.raises(OperationalError):

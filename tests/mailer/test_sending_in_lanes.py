@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from mailer import dialect, editions, production, tasks
-from mailer.deliveries import exchanging, reacting, sending, watching
+from mailer.deliveries import exchanger, reacting, sending, watching
 from mailer.models import (
     Batch,
     Delivery,
@@ -279,7 +279,7 @@ def test_a_server_that_takes_fewer_connections_is_sent_to_over_those(sink, setti
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite knows no read-only fail-over")
 def test_a_database_that_turns_read_only_loses_and_doubles_nothing(sink, monkeypatch):
     edition = edition_for(fast=60)
-    real, commits = exchanging.Exchanger.begin, []
+    real, commits = exchanger.Exchanger.begin, []
 
     def begin(self, request):
         commits.append(request)
@@ -287,7 +287,7 @@ def test_a_database_that_turns_read_only_loses_and_doubles_nothing(sink, monkeyp
             dialect.execute("SET default_transaction_read_only = on")  # until it is closed
         real(self, request)
 
-    monkeypatch.setattr(exchanging.Exchanger, "begin", begin)
+    monkeypatch.setattr(exchanger.Exchanger, "begin", begin)
 
     first = send()  # ends when it can write again, and gives its batch back
     assert 0 < first < 60

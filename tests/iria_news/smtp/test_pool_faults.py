@@ -8,7 +8,8 @@ import pytest
 from iria_news.environment import SubmissionServer
 from iria_news.smtp import Kind, dialogue, pace
 from mailer.deliveries import connections
-from mailer.deliveries.connections import Finished, Pool, Submission
+from mailer.deliveries.connection import Finished, Submission
+from mailer.deliveries.connections import Pool
 from tests.iria_news.smtp import tls
 from tests.sink import Script, Sink
 
