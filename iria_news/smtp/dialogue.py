@@ -24,6 +24,7 @@ class Dialogue:
     __slots__ = (
         "_commands",
         "_is_body",
+        "_is_held",
         "_message",
         "_pipelining",
         "_refusal",
@@ -44,10 +45,12 @@ class Dialogue:
         message: bytes,
         *,
         pipelining: bool,
+        held: bool = False,
         messages_before: int = 0,
     ) -> None:
         """`commands` holds one line for each stage; DATA is the last. `message` ends with its dot.
 
+        `held` keeps that dot back until `release`: till then the server has nothing to deliver.
         `messages_before` is what the line has carried; each result repeats it.
         """
         self.result: Result | None = None
@@ -61,14 +64,31 @@ class Dialogue:
         self._replies: list[tuple[int, bytes]] = []
         self._refusal: Result | None = None
         self._is_body = False
+        self._is_held = held
         self._commands = [commands] if pipelining else commands.splitlines(keepends=True)
         self.outgoing = memoryview(self._commands[0])
 
     def wrote(self, count: int) -> None:
         """So many bytes of `outgoing` were handed to the system."""
         self.outgoing = self.outgoing[count:]
-        if self._is_body and not self.outgoing:
+        if self._is_complete:
             self.timeout = FINAL_REPLY_TIMEOUT
+
+    @property
+    def _is_complete(self) -> bool:
+        """Whether the system has all of the message: from here on the server may deliver it."""
+        return self._is_body and not self._is_held and not self.outgoing
+
+    @property
+    def is_unended(self) -> bool:
+        """Whether the server waits for more of a message: the line is of no other use then."""
+        return bool(self.outgoing) or (self._is_body and self._is_held)
+
+    def release(self) -> None:
+        """The message may end now. Leaves its dot in `outgoing`, behind what is there already."""
+        self._is_held = False
+        if self._is_body and self.result is None:
+            self.outgoing = memoryview(self._message)[-len(self.outgoing) - len(END) :]
 
     def answer(self, code: int, text: bytes) -> None:
         """Take one reply in. May set `result`, or leave more in `outgoing`.
@@ -77,7 +97,7 @@ class Dialogue:
         message that has not left: to believe it would lose the message without a trace.
         """
         if self._is_body:
-            if code < 400 and (self.outgoing or code >= 300):
+            if code < 400 and (code >= 300 or not self._is_complete):
                 raise OutOfStep("the server accepted what it had not got")
             self.result = of_reply("dot", code, text, self.messages_before)
         elif self._refusal is not None:
@@ -102,7 +122,8 @@ class Dialogue:
         if self._refusal is None:
             self._is_body = True
             self.timeout = WRITE_TIMEOUT
-            self.outgoing = memoryview(self._message)
+            whole = memoryview(self._message)
+            self.outgoing = whole[: -len(END)] if self._is_held else whole
             return
         self.must_reset = True
         if self._replies[-1][0] == GO_ON:
@@ -130,7 +151,7 @@ class Dialogue:
         refused = self._refusal or self._refused()
         if refused is not None:
             return refused
-        if self._is_body and not self.outgoing:
+        if self._is_complete:
             kind, stage = Kind.IN_DOUBT, "dot"
         else:
             kind, stage = Kind.NOT_SENT, "dot" if self._is_body else "mail"

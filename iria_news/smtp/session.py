@@ -97,11 +97,19 @@ class Session:
             line.close()
 
     def dialogue(
-        self, *, sender: str, recipient: str, message: bytes, key: str = "", escaped: bool = False
+        self,
+        *,
+        sender: str,
+        recipient: str,
+        message: bytes,
+        key: str = "",
+        escaped: bool = False,
+        held: bool = False,
     ) -> Dialogue | Result:
         """Begin a submission over this open session; a Result if it cannot even begin.
 
-        Parameters as those of `submit`. Pass the finished dialogue to `ended`.
+        Parameters as those of `submit`; `held` as that of Dialogue. Pass the finished dialogue to
+        `ended`.
         """
         if not is_safe(sender) or not is_safe(recipient):
             return self._unsent(Kind.REFUSED, "address", "5.1.3", "not a usable address")
@@ -124,6 +132,7 @@ class Session:
             commands.encode(),
             ended(message, escaped=escaped),
             pipelining=self._pipelines and pace.takes_groups(self.server),
+            held=held,
             messages_before=self.submitted,
         )
 
@@ -204,7 +213,7 @@ class Session:
         except OutOfStep:
             pace.slow_down(self.server)
             raise
-        if dialogue.result is not None and dialogue.outgoing:  # refused in the middle of the body
+        if dialogue.result is not None and dialogue.is_unended:  # refused in mid-body
             self.replies.is_out_of_step = True
 
     def _heard_too_much(self, code: int) -> None:

@@ -52,14 +52,21 @@ class Connection:
         self._dialogue: Dialogue | None = None
         self._failure: ServerUnavailable | None = None
         self._is_fresh = True  # opened for the present submission
+        self._is_held = False  # the present message must not end yet
         self._watched = 0
 
     @property
     def is_open(self) -> bool:
         return self._session.is_open
 
-    def begin(self, submission: Submission) -> None:
-        self._submission = submission
+    @property
+    def has_room(self) -> bool:
+        """Whether a message can go over the line as it is, without a new session."""
+        return self._session.is_open and not self._pool.wears_out(self._session)
+
+    def begin(self, submission: Submission, *, held: bool = False) -> None:
+        """Submit a message. `held`: all of it but its end, which waits for `let_end`."""
+        self._submission, self._is_held = submission, held
         if self._session.is_open and self._pool.wears_out(self._session):
             self._leave(goodbye=True)
         self._is_fresh = not self._session.is_open
@@ -67,6 +74,18 @@ class Connection:
             self._open()
         else:
             self._speak()
+
+    def let_end(self) -> None:
+        """The message that was held may be delivered now."""
+        self._is_held = False
+        if self._dialogue is not None:
+            self._dialogue.release()
+            self.go_on()
+
+    def drop(self) -> None:
+        """Forget the message that is held. Nothing was delivered: the server never saw its end."""
+        self._leave(goodbye=False)
+        self._submission, self._is_held = None, False
 
     def _open(self) -> None:
         self.deadline = float("inf")  # smtplib has timeouts of its own
@@ -110,6 +129,7 @@ class Connection:
             message=submission.message,
             key=submission.key,
             escaped=True,
+            held=self._is_held,
         )
         if isinstance(begun, Result):
             self._end(begun)
@@ -162,7 +182,7 @@ class Connection:
         self._end(self._dialogue.result or self._dialogue.lost(error), line_ended=True)
 
     def _end(self, result: Result, *, line_ended: bool = False) -> None:
-        if result.kind is Kind.NOT_SENT and not self._is_fresh:
+        if result.kind is Kind.NOT_SENT and not self._is_fresh and not self._is_held:
             self._pool.forget(self._session.socket)
             self._session.ended(result, self._dialogue)  # which remembers how to talk to it
             # The server closed the line between two messages, as it may. That is no failure.

@@ -26,6 +26,7 @@ class Pool:
         self._messages_each = messages_each
         self._idle = [Connection(self, Session(server)) for _ in range(size)]
         self._busy: set[Connection] = set()
+        self._early: dict[tuple[int, int], Connection] = {}  # whose message must not end yet
         self._finished: list[Finished] = []
         self._also: int | None = None
         self._check_at = time.monotonic() + DEADLINE_CHECK
@@ -45,6 +46,41 @@ class Pool:
         connection = self._idle.pop()  # the last used: fewer stay open when there is little to do
         self._busy.add(connection)
         connection.begin(submission)
+
+    def start_early(self, submission: Submission) -> bool:
+        """Hand over a message that must not end yet; False if no idle line is open for it.
+
+        A line that is lost before `let_end` makes it finish as certainly not sent.
+        """
+        if not (self._idle and self._idle[-1].has_room):
+            return False
+        self.in_flight += 1
+        connection = self._idle.pop()
+        self._busy.add(connection)
+        self._early[submission.edition_id, submission.subscriber_id] = connection
+        connection.begin(submission, held=True)
+        return True
+
+    def let_end(self, edition_id: int, subscriber_id: int) -> None:
+        """A message that was started early may be delivered. No-op if it has finished."""
+        connection = self._early.pop((edition_id, subscriber_id), None)
+        if connection is not None:
+            connection.let_end()
+
+    def drop(self, edition_id: int, subscriber_id: int) -> None:
+        """A message that was started early must not be delivered: its line is closed."""
+        connection = self._early.pop((edition_id, subscriber_id), None)
+        if connection is not None:
+            connection.drop()
+            self._put_away(connection)
+            self.in_flight -= 1
+            return
+        for finished in self._finished:  # it has ended, but nobody has collected that yet
+            done = finished.submission
+            if (done.edition_id, done.subscriber_id) == (edition_id, subscriber_id):
+                self._finished.remove(finished)
+                self.in_flight -= 1
+                return
 
     def collect(self, *, seconds: float, also: int | None = None) -> list[Finished]:
         """What has finished; waits up to so long for the first, if anything is under way.
@@ -111,11 +147,16 @@ class Pool:
         except (KeyError, ValueError):
             return  # it never was watched, or is closed already
 
-    def settled(self, connection: "Connection", finished: Finished) -> None:
+    def settled(self, connection: Connection, finished: Finished) -> None:
+        done = finished.submission
+        self._early.pop((done.edition_id, done.subscriber_id), None)
+        self._put_away(connection)
+        self._finished.append(finished)
+
+    def _put_away(self, connection: Connection) -> None:
         self._busy.discard(connection)
         # The open ones are taken first: one that could not be opened may be one too many.
         self._idle.insert(len(self._idle) if connection.is_open else 0, connection)
-        self._finished.append(finished)
 
     def announce(self, connection: "Connection") -> None:
         """Called by the thread that opened, or failed to open, a connection."""

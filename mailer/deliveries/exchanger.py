@@ -39,9 +39,14 @@ class Exchanger:
         """Can be read when the exchange may have ended; None if none runs in the background."""
         return self._prepared.fileno if self._prepared is not None and self._request else None
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether `begin` will usually return before the exchange has ended."""
+        return dialect.is_postgresql()
+
     def begin(self, request: Request) -> None:
         """Start; `result` has the answer. After a DatabaseError nothing is known."""
-        if dialect.is_postgresql() and _is_ordinary(request):
+        if self.is_quick and _is_ordinary(request):
             if self._prepared is None:
                 self._prepared = _prepared()
             self._prepared.start(_parameters(request))

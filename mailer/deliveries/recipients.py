@@ -8,12 +8,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
+
+from iria_news import mail
 from iria_news.articles.models import Topic
 from mailer import dialect, messages
+from mailer.deliveries.connection import Submission
 from mailer.deliveries.exchanging import Intent
 from mailer.deliveries.leases import Lease, Waiting, times_resent
 from mailer.models import Cohort, Edition
 
+# What joining a message can raise: bad bytes in a row, or rows that are gone.
+UNBUILDABLE = (ValueError, LookupError, ObjectDoesNotExist)
 CACHE_BYTES = 64 * 2**20  # of compiled messages; a big edition has more than a worker may keep
 
 
@@ -23,26 +30,29 @@ class _Place:
 
     subscription_id: int
     why: str
+    address: str  # as it was when the batch was claimed; the commit of the intent reads it again
+    name: str
 
 
 def _active_places(
     newsletter_id: int, subscribers: Sequence[int]
-) -> Iterator[tuple[int, int, datetime]]:
-    """Number, subscriber and time of confirmation of each active subscription of these.
+) -> Iterator[tuple[int, int, datetime, str, str]]:
+    """Number, subscriber, time of confirmation, address and name of each active subscription.
 
     CROSS JOIN keeps SQLite from walking all subscriptions of the newsletter for a few readers: it
     takes that for an order, and has no statistics to choose by. To PostgreSQL it is any join.
     """
     sql = f"""
-        SELECT s.id, s.subscriber_id, s.confirmed_at
+        SELECT s.id, s.subscriber_id, s.confirmed_at, r.address, r.name
         FROM {dialect.table(subscriber_id="bigint")}
         CROSS JOIN subscribers_subscription s
-        WHERE s.subscriber_id = w.subscriber_id AND s.newsletter_id = %s
+        CROSS JOIN subscribers_subscriber r
+        WHERE s.subscriber_id = w.subscriber_id AND r.id = w.subscriber_id AND s.newsletter_id = %s
             AND s.ended_at IS NULL AND s.confirmed_at IS NOT NULL
     """  # noqa: S608  # fragments of ours
     params = [*dialect.table_params([[pk] for pk in subscribers]), newsletter_id]
-    for pk, subscriber, confirmed_at in dialect.fetch(sql, params, often=True):
-        yield pk, subscriber, dialect.instant(confirmed_at)
+    for pk, subscriber, confirmed_at, *person in dialect.fetch(sql, params, often=True):
+        yield pk, subscriber, dialect.instant(confirmed_at), *person
 
 
 class Recipients:
@@ -77,7 +87,7 @@ class Recipients:
         names = self._topics(edition)
         followed = self._followed(newsletter.pk, subscribers)
         sentences: dict[tuple[date, frozenset[int]], str] = {}  # most readers share theirs
-        for pk, subscriber, confirmed_at in _active_places(newsletter.pk, subscribers):
+        for pk, subscriber, confirmed_at, *person in _active_places(newsletter.pk, subscribers):
             choice = (confirmed_at.date(), frozenset(followed[pk] & names.keys()))
             if choice not in sentences:
                 sentences[choice] = messages.why_sentence(
@@ -86,7 +96,7 @@ class Recipients:
                     [name for topic, name in names.items() if topic in choice[1]],
                     all_topics=choice[1] >= names.keys(),
                 )
-            self._places[batch_id, subscriber] = _Place(pk, sentences[choice])
+            self._places[batch_id, subscriber] = _Place(pk, sentences[choice], *person)
 
     def _topics(self, edition: Edition) -> dict[int, str]:
         """The topics that the edition's newsletter carries, by number."""
@@ -122,6 +132,26 @@ class Recipients:
 
     def times_resent(self, row: Waiting) -> int:
         return self._resent.get((row.edition_id, row.subscriber_id), 0)
+
+    def foreseen(self, row: Waiting) -> Intent | None:
+        """The intent that the commit will most likely give this row; None if nobody can say."""
+        place = self._places.get((row.batch_id, row.subscriber_id))
+        if place is None:
+            return None
+        return Intent(row.edition_id, row.subscriber_id, place.address, place.name)
+
+    def submission(self, row: Waiting, intent: Intent, *, not_after: float) -> Submission:
+        """One recipient's message, as a connection takes it. Raises one of UNBUILDABLE."""
+        key = messages.key(intent.edition_id, intent.subscriber_id)
+        return Submission(
+            intent.edition_id,
+            intent.subscriber_id,
+            mail.return_path(key),
+            intent.address,
+            self.message(row, intent, at=timezone.now()),
+            key,
+            not_after,
+        )
 
     def message(self, row: Waiting, intent: Intent, *, at: datetime) -> bytes:
         """The bytes for one recipient. Raises LookupError or ValueError if they cannot be built."""

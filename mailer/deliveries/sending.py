@@ -13,7 +13,6 @@ from collections import Counter
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist
 from django.db import (
     InterfaceError,
     InternalError,
@@ -21,22 +20,21 @@ from django.db import (
     OperationalError,
     connection,
 )
-from django.utils import timezone
 
-from iria_news import mail
 from iria_news.environment import SubmissionServer
-from mailer import dialect, messages, stopping
+from mailer import dialect, stopping
 from mailer.deliveries import leases
 from mailer.deliveries.backends import BackendPool
-from mailer.deliveries.connection import Finished, Submission
+from mailer.deliveries.connection import Finished
 from mailer.deliveries.connections import Pool
 from mailer.deliveries.exchanger import Exchanger
 from mailer.deliveries.exchanging import Exchange, Intent, Request, exchange
+from mailer.deliveries.head_starts import HeadStarts
 from mailer.deliveries.holding import Holding
 from mailer.deliveries.leases import Waiting
 from mailer.deliveries.outcomes import Effect, unbuildable
 from mailer.deliveries.reacting import Reactions
-from mailer.deliveries.recipients import Recipients
+from mailer.deliveries.recipients import UNBUILDABLE, Recipients
 from mailer.deliveries.results import Results
 from mailer.throttle.gate import LOOK_EVERY, Gate
 
@@ -105,6 +103,7 @@ class _Loop:
         self.renewed_at = 0.0
         self.announcing: dict[tuple[int, int], Waiting] = {}  # by the commit under way
         self.in_flight: dict[tuple[int, int], Waiting] = {}
+        self.early = HeadStarts(self.pool, self.recipients, self.holding)
         self.busy: Counter[str] = Counter()  # messages on the wire, by domain
         self.until = 0.0  # on the monotonic clock: when the turn is over
         self.wait = 0.0  # seconds until a row that waits may get its permit
@@ -201,8 +200,13 @@ class _Loop:
         if not (wanted or self.results or (self.holding.held and now > self.renewed_at)):
             return
         self.announcing = {(row.edition_id, row.subscriber_id): row for row in wanted}
+        request = self._request(wanted)
         try:
-            self.exchanger.begin(self._request(wanted))
+            self.early.build(wanted, not_after=self.not_after)
+            if not self.exchanger.is_quick:  # it keeps us waiting, but not the servers
+                self.early.start()
+            self.exchanger.begin(request)
+            self.early.start()
         except UNWRITABLE:
             self._after_failure()
 
@@ -235,7 +239,13 @@ class _Loop:
             log.warning("lease of batch %s was lost", batch_id)
         wanted, self.announcing = self.announcing, {}
         for intent in done.intents:
-            self._hand_over(intent, wanted.pop((intent.edition_id, intent.subscriber_id)))
+            row = wanted.pop((intent.edition_id, intent.subscriber_id))
+            if self.early.goes_on(intent):
+                self._note_in_flight(row)
+            else:
+                self._hand_over(intent, row)
+        for finished in self.early.end():
+            self._take_in(finished)
         if wanted:
             self._refuse(list(wanted.values()))
 
@@ -246,6 +256,7 @@ class _Loop:
         their batches back makes them pending. Raises when the patience is over.
         """
         self.exchanger.forget()
+        self.early.end()
         for row in self.announcing.values():
             self.gate.give_back(row.domain)
         self.announcing = {}
@@ -278,28 +289,23 @@ class _Loop:
 
     def _hand_over(self, intent: Intent, row: Waiting) -> None:
         """Join the message and give it to a connection. One that cannot be built fails alone."""
-        key = messages.key(intent.edition_id, intent.subscriber_id)
         try:
-            message = self.recipients.message(row, intent, at=timezone.now())
-        except (ValueError, LookupError, ObjectDoesNotExist) as error:  # this row fails alone (P13)
-            log.exception("delivery %s cannot be built", key)
+            submission = self.recipients.submission(row, intent, not_after=self.not_after)
+        except UNBUILDABLE as error:  # this row fails alone (P13)
+            log.exception("delivery %s/%s cannot be built", row.edition_id, row.subscriber_id)
             self.gate.give_back(row.domain)
             self.results.set_down(row, unbuildable(error))
             return
-        self.in_flight[intent.edition_id, intent.subscriber_id] = row
-        self.busy[row.domain] += 1
-        submission = Submission(
-            intent.edition_id,
-            intent.subscriber_id,
-            mail.return_path(key),
-            intent.address,
-            message,
-            key,
-            self.not_after,
-        )
+        self._note_in_flight(row)
         self.pool.hand_over(submission)
 
+    def _note_in_flight(self, row: Waiting) -> None:
+        self.in_flight[row.edition_id, row.subscriber_id] = row
+        self.busy[row.domain] += 1
+
     def _take_in(self, finished: Finished) -> None:
+        if self.early.keeps(finished):
+            return
         done = finished.submission
         row = self.in_flight.pop((done.edition_id, done.subscriber_id))
         self.busy[row.domain] -= 1

@@ -48,8 +48,7 @@ def _is_body(arguments: tuple[Any, ...], result: Any) -> bool:
 
 
 def _has_written_the_dot(arguments: tuple[Any, ...], result: Any) -> bool:
-    dialogue = arguments[0]
-    return dialogue._is_body and not dialogue.outgoing
+    return arguments[0]._is_complete
 
 
 POINTS = {
@@ -108,14 +107,14 @@ def install(*, point: str, note: str, call: int = 1) -> None:
 
 
 def install_poison(*, subscriber_id: int) -> None:
-    """Die, each time, when the message of this subscriber is about to be handed to a line."""
+    """Die, each time, when the message of this subscriber is built."""
 
     def strike(arguments: tuple[Any, ...], result: Any = None) -> None:
         if arguments[1].subscriber_id == subscriber_id:
             os.kill(os.getpid(), signal.SIGKILL)
 
     replace(
-        "mailer.deliveries.connections:Pool.hand_over",
+        "mailer.deliveries.recipients:Recipients.submission",
         functools.partial(_around, strike, "before"),
     )
 
