@@ -10,11 +10,16 @@ from django.utils.safestring import SafeString
 
 from iria_news.articles import pictures, sanitising, writing
 from iria_news.articles.models import Article, ArticleState, Topic
-from iria_news.frame import admin_base, badges
+from iria_news.frame import admin_base, badges, plain_text
+
+
+class TopicForm(plain_text.Named, forms.ModelForm):
+    """Its name stands in mails and lists, so it is one line."""
 
 
 @admin.register(Topic)
 class TopicAdmin(admin_base.ModelAdmin):
+    form = TopicForm
     empty_list = "No topics yet. Articles are sorted into topics, and readers follow them."
     list_display = ["name", "position", "article_count", "description"]
     search_fields = ["name"]

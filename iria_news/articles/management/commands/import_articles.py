@@ -5,7 +5,8 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
-from iria_news.articles import fetching, importing
+from iria_news import fetching
+from iria_news.articles import importing
 
 
 class Command(BaseCommand):

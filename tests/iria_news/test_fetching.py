@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from iria_news.articles import fetching
+from iria_news import fetching
 
 LIMIT = 1_000_000
 
@@ -44,10 +44,10 @@ def fetch():
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-        def connect(host, port):
+        def connect(host, port, deadline):
             if host == "feeds.example":
                 return http.client.HTTPConnection(*server.server_address, timeout=5)
-            return fetching.connect(host, port)
+            return fetching.connect(host, port, deadline)
 
         yield lambda url: fetching.fetch(url, limit_bytes=LIMIT, connect=connect)
         server.shutdown()
@@ -106,6 +106,9 @@ def test_where_it_may_not_go_nothing_is_fetched(fetch, url, sentence):
         ("64:ff9b::a00:1", False),  # NAT64 of 10.0.0.1
         ("64:ff9b:1::1", False),
         ("2002:a00:1::1", False),  # 6to4 of 10.0.0.1
+        ("fec0::1", False),  # site-local, as it was before RFC 3879
+        ("::a00:1", False),  # 10.0.0.1 as it was before RFC 4291
+        ("100::1", False),  # thrown away, RFC 6666
     ],
 )
 def test_only_addresses_of_the_open_internet_are_public(address, public):
