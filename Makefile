@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench bench-rtt bench-scale bench-hosts soak test test-sqlite test-postgresql faults check format lock
+.PHONY: help install run demo bench bench-signups bench-rtt bench-scale bench-imports bench-hosts soak test test-sqlite test-postgresql faults check format lock
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -36,14 +36,21 @@ faults: $(STAMP) ## the fault tests in full, on both databases; SEED=N repeats a
 	$(PYTEST) tests/faults -m storm $(if $(SEED),--seed=$(SEED))
 	$(PYTEST) tests/faults -m storm --db=postgresql $(if $(SEED),--seed=$(SEED))
 
-bench: $(STAMP) ## measure sending against its references; needs smtp-source of Postfix
+bench: $(STAMP) ## measure sending and sign-ups against references; needs smtp-source of Postfix
 	@$(BIN)/python -m benchmarks.throughput
+	@$(BIN)/python -m benchmarks.signups
+
+bench-signups: $(STAMP) ## sign-ups per second against a bare Django view with one insert
+	@$(BIN)/python -m benchmarks.signups
 
 bench-rtt: $(STAMP) ## the same over a line with a round trip of 20 ms
 	@$(BIN)/python -m benchmarks.throughput --rtt 20 --recipients 3000 --rounds 3
 
 bench-scale: $(STAMP) ## what a recipient costs among 10,000 and among 1,000,000
 	@$(BIN)/python -m benchmarks.scale
+
+bench-imports: $(STAMP) ## import and export a million readers on PostgreSQL, 100,000 on SQLite
+	@$(BIN)/python -m benchmarks.imports
 
 bench-hosts: $(STAMP) ## workers on two hosts, one of which loses its network
 	@$(BIN)/python -m benchmarks.two_hosts

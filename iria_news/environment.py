@@ -230,6 +230,24 @@ def site_url(value: str) -> str:
     return value.rstrip("/")
 
 
+ORIGIN = re.compile(
+    r"https://(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)+(:(\d{1,5}|\*))?"
+    r"|https?://(localhost|127\.0\.0\.1)(:(\d{1,5}|\*))?"
+)
+
+
+def origins(name: str, values: Iterable[str]) -> list[str]:
+    """Check sites of others: scheme, host and port only; *. stands for every host below one."""
+    found = [value.strip().lower() for value in values if value.strip()]
+    for value in found:
+        if not ORIGIN.fullmatch(value):
+            raise Misconfigured(
+                f"{name} holds {value!r}, but it takes sites such as https://www.example.org or "
+                "https://*.example.org, divided by commas, without a path."
+            )
+    return found
+
+
 def one_line(name: str, value: str) -> str:
     """Check a text that stands in every mail: not empty, and on one line (M15, W9)."""
     if not value.strip() or not value.isprintable():

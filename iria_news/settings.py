@@ -56,8 +56,12 @@ POSTAL_ADDRESS = environment.one_line(
 CONTACT_ADDRESS = environment.mailbox(
     "CONTACT_ADDRESS", env.str("CONTACT_ADDRESS", "editor@ir-ia.example")
 )
+# How long consent events of somebody who left are kept: a month is what Japan's law asks for.
+CONSENT_KEPT_DAYS = env.int("CONSENT_KEPT_DAYS", 31, validate=validate.Range(min=1))
 # Hosts besides our own whose pictures pages and mails may show.
 IMAGE_HOSTS: list[str] = env.list("IMAGE_HOSTS", [])
+# Sites that may show the small sign-up form in a frame (docs/embedding.md).
+EMBED_ORIGINS = environment.origins("EMBED_ORIGINS", env.list("EMBED_ORIGINS", []))
 
 # --- outgoing mail ----------------------------------------------------------------------------
 MAIL_FROM = environment.mailbox(
@@ -170,6 +174,7 @@ CELERY_TASK_ROUTES = {
     "mailer.tasks.freeze": {"queue": "freeze"},  # writes down an audience
     "mailer.tasks.render": {"queue": "render"},  # builds one cohort's message
     "mailer.tasks.send": {"queue": "send"},  # holds SMTP connections, up to 90 s
+    "subscribers.webhooks.tasks.*": {"queue": "webhooks"},  # waits for other people's servers
     "subscribers.tasks.*": {"queue": "confirm"},  # a person is waiting; never behind an edition
 }
 TICK_SECONDS = env.int("TICK_SECONDS", 5, validate=validate.Range(min=1))
@@ -206,6 +211,8 @@ INSTALLED_APPS = [
     "mailer",
 ]
 MIDDLEWARE = [
+    "subscribers.api.cors.cors",
+    "iria_news.api.door.door",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

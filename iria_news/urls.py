@@ -8,6 +8,7 @@ urlpatterns = [
     path("", include("iria_news.articles.urls")),
     path("", include("subscribers.urls")),
     path("", include("mailer.urls")),
+    path("api/", include("iria_news.api.urls")),
     path("inbox/", include("iria_news.inbox.urls")),
     path("admin/", admin.site.urls),
 ]

@@ -6,6 +6,10 @@ class MailerConfig(AppConfig):
     name = "mailer"
 
     def ready(self) -> None:
-        from mailer import dialect  # noqa: PLC0415  # models are not ready before
+        # Models are not ready before.
+        from mailer import dialect, passport, showcase, timeline  # noqa: PLC0415
 
         connection_created.connect(dialect.teach_sqlite)
+        timeline.register()
+        passport.register()
+        showcase.register()

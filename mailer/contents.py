@@ -14,7 +14,8 @@ from django.urls import reverse
 from iria_news.articles.models import Article, Topic
 from iria_news.mail import headers
 from mailer import wording
-from mailer.models import Edition, EditionArticle
+from mailer.models import Edition, EditionArticle, EditionKind
+from subscribers import links
 from subscribers.models import Look
 
 MOST_ARTICLES = 62  # bits of a list
@@ -34,15 +35,17 @@ class Facts:
     subject: str  # empty: made from the articles of the cohort
     preheader: str  # likewise
     on: date  # day of the slot, in the zone of the newsletter
-    browser_url: str  # empty for a private newsletter, which has no public page
+    browser_url: str  # signed for a private newsletter; empty for a catch-up, which has no page
+    away: str = ""  # of a catch-up: the days it is about, in words
 
     @property
     def title(self) -> str:
-        return f"{self.newsletter_name}, {self.day}"
+        return f"{self.newsletter_name}{':' if self.away else ','} {self.day}"
 
     @property
     def day(self) -> str:
-        return wording.long_date(self.on)
+        """What stands beside the name of the newsletter."""
+        return self.away or wording.long_date(self.on)
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,6 @@ def load(edition_id: int, articles: int) -> tuple[Facts, list[Item]]:
     if not with_opening:
         rows = rows.defer("article__body")  # by far the largest column
     items = [_item(row.article, zone, with_opening=with_opening) for row in rows]
-    browser_url = settings.SITE_URL + reverse("edition", args=[edition.slug])
     facts = Facts(
         newsletter_name=newsletter.name,
         newsletter_slug=newsletter.slug,
@@ -145,9 +147,25 @@ def load(edition_id: int, articles: int) -> tuple[Facts, list[Item]]:
         subject=edition.subject,
         preheader=edition.preheader,
         on=edition.slot.astimezone(zone).date(),
-        browser_url="" if newsletter.is_private else browser_url,
+        browser_url=page_url(edition),
+        away=_away(edition),
     )
     return facts, items
+
+
+def page_url(edition: Edition) -> str:
+    """Where an edition is read in a browser: signed if it is private; empty for a catch-up."""
+    if edition.kind == EditionKind.CATCH_UP:
+        return ""
+    if edition.newsletter.is_private:
+        return links.edition_url(edition.pk)
+    return settings.SITE_URL + reverse("edition", args=[edition.slug])
+
+
+def _away(edition: Edition) -> str:
+    if edition.away_from is None or edition.away_to is None:
+        return ""
+    return wording.while_away(edition.away_from, edition.away_to)
 
 
 def _item(article: Article, zone: ZoneInfo, *, with_opening: bool) -> Item:

@@ -62,6 +62,11 @@ def instant(value: datetime | str) -> datetime:
     return value if isinstance(value, datetime) else datetime.fromisoformat(value + "+00:00")
 
 
+def stored(at: datetime) -> Any:
+    """An instant as a parameter that compares with columns: SQLite's are texts without a zone."""
+    return connection.ops.adapt_datetimefield_value(at)
+
+
 def skip_locked(alias: str) -> str:
     """SQL that lets two workers pick two batches. SQLite has one writer and needs none."""
     return f"FOR UPDATE OF {alias} SKIP LOCKED" if is_postgresql() else ""
@@ -156,6 +161,15 @@ def short_transaction() -> Iterator[None]:
             execute("ROLLBACK", often=True)
         raise
     execute("COMMIT", often=True)
+
+
+def plan_for_once() -> None:
+    """Have PostgreSQL compile no plan in this transaction: its statements run once, for a second.
+
+    Compiling takes it as long again. For transactions of a few large statements.
+    """
+    if is_postgresql():
+        execute("SET LOCAL jit = off")
 
 
 def begin_sending() -> None:

@@ -14,7 +14,16 @@ from django.utils import timezone
 
 from iria_news.articles.models import Article, ArticleQuerySet
 from mailer import schedule
-from mailer.models import AT_REST, TO_BE_CLEARED, BatchState, Edition, EditionArticle, EditionState
+from mailer.models import (
+    AT_REST,
+    TO_BE_CLEARED,
+    BatchState,
+    Edition,
+    EditionArticle,
+    EditionKind,
+    EditionQuerySet,
+    EditionState,
+)
 from subscribers.models import Approval, Cadence, Newsletter, Subscription
 
 log = logging.getLogger(__name__)
@@ -62,11 +71,11 @@ def _open_due(newsletter: Newsletter, now: datetime) -> list[Edition]:
 def _due(newsletter: Newsletter, now: datetime) -> list[tuple[datetime, Article | None]]:
     if newsletter.cadence == Cadence.AT_ONCE:
         since = max(now - schedule.LATEST, newsletter.created_at)
-        articles = _carried(newsletter).filter(published_at__gt=since)
+        articles = carried(newsletter).filter(published_at__gt=since)
         fresh = articles.exclude(editions__newsletter=newsletter).order_by("published_at", "pk")
         return [(article.published_at or now, article) for article in fresh]
     slot = schedule.due_slot(newsletter, now=now)
-    if slot is None or newsletter.editions.filter(slot=slot).exists():
+    if slot is None or newsletter.editions.regular().filter(slot=slot).exists():
         return []
     return [(slot, None)]
 
@@ -97,7 +106,7 @@ def open_edition(
                 expires_at=slot + EXPIRES_AFTER,
                 priority=1 if newsletter.cadence == Cadence.AT_ONCE else 0,
             )
-            _write_items(edition, [article] if article else candidates(newsletter, slot=slot))
+            write_items(edition, [article] if article else candidates(newsletter, slot=slot))
     except IntegrityError:  # the slot, or the slug of its day, was taken meanwhile
         return None
     fresh = edition.items.count() if article else len(fresh_articles(newsletter, slot=slot))
@@ -116,7 +125,7 @@ def send_now(newsletter: Newsletter, *, by: User | None, at: datetime | None = N
     click, gives the same edition. Raises NothingToSend with a sentence.
     """
     slot = at or timezone.now()
-    existing = newsletter.editions.filter(slot=slot).first()
+    existing = newsletter.editions.regular().filter(slot=slot).first()
     if existing is not None:
         return existing
     reason = why_not_now(newsletter)
@@ -124,7 +133,7 @@ def send_now(newsletter: Newsletter, *, by: User | None, at: datetime | None = N
         raise NothingToSend(reason)
     edition = open_edition(newsletter, slot=slot, by=by)
     if edition is None:
-        return newsletter.editions.get(slot=slot)
+        return newsletter.editions.regular().get(slot=slot)
     approve(edition, content_hash=edition.content_hash, by=by)
     edition.refresh_from_db()
     return edition
@@ -134,7 +143,7 @@ def why_not_now(newsletter: Newsletter) -> str:
     """The sentence with which `send_now` would refuse; empty if it would not."""
     if not newsletter.is_active:
         return f"{newsletter} is switched off. Switch it on first."
-    if newsletter.editions.filter(state__in=UNDER_WAY).exists():
+    if _under_way(newsletter).exists():
         return f"An edition of {newsletter} is under way. Wait until it is done, or cancel it."
     fresh = len(fresh_articles(newsletter, slot=timezone.now()))
     if fresh < newsletter.min_articles:
@@ -145,7 +154,13 @@ def why_not_now(newsletter: Newsletter) -> str:
     return ""
 
 
-def _carried(newsletter: Newsletter) -> ArticleQuerySet:
+def _under_way(newsletter: Newsletter) -> EditionQuerySet:
+    """Editions with something to do now. One that only waits for the hours of readers is not."""
+    found = newsletter.editions.regular().filter(state__in=UNDER_WAY)
+    return found.exclude(pk__in=Edition.objects.waiting_for_hours().values("pk"))
+
+
+def carried(newsletter: Newsletter) -> ArticleQuerySet:
     """Published articles of the newsletter's topics; of all topics if it names none."""
     articles = Article.objects.published().without_body()
     topics = list(newsletter.topics.values_list("pk", flat=True))
@@ -159,7 +174,7 @@ def candidates(newsletter: Newsletter, *, slot: datetime) -> list[Article]:
     for each reader, what they have. The list is cut to the newsletter's maximum.
     """
     since = slot - timedelta(days=newsletter.look_back_days)
-    window = _carried(newsletter).filter(published_at__gt=since).newest_first()
+    window = carried(newsletter).filter(published_at__gt=since).newest_first()
     fresh = {article.pk for article in fresh_articles(newsletter, slot=slot)}
     articles = sorted(window, key=lambda article: article.pk not in fresh)  # stable
     return articles[: newsletter.max_articles]
@@ -169,10 +184,12 @@ def fresh_articles(newsletter: Newsletter, *, slot: datetime) -> list[Article]:
     """The articles of the window that no earlier edition of this newsletter has carried out."""
     since = slot - timedelta(days=newsletter.look_back_days)
     gone_out = EditionArticle.objects.filter(
-        edition__newsletter=newsletter, edition__slot__lt=slot
+        edition__newsletter=newsletter,
+        edition__kind=EditionKind.REGULAR,
+        edition__slot__lt=slot,
     ).exclude(edition__state__in=[EditionState.CANCELLED, EditionState.SKIPPED])
     return list(
-        _carried(newsletter)
+        carried(newsletter)
         .filter(published_at__gt=since)
         .exclude(pk__in=gone_out.values("article"))
         .newest_first()
@@ -190,11 +207,12 @@ def compose(edition: Edition) -> int:
             cursor=F("cursor")
         ):
             edition.items.all().delete()
-            _write_items(edition, candidates(edition.newsletter, slot=edition.slot))
+            write_items(edition, candidates(edition.newsletter, slot=edition.slot))
     return edition.items.count()
 
 
-def _write_items(edition: Edition, articles: Sequence[Article]) -> None:
+def write_items(edition: Edition, articles: Sequence[Article]) -> None:
+    """Make these, at most 62, what the edition carries; the first is the lead."""
     EditionArticle.objects.bulk_create(
         EditionArticle(edition=edition, article=article, bit=1 << rank)
         for rank, article in enumerate(articles)
@@ -259,7 +277,7 @@ def begin_freezing(edition: Edition) -> bool:
             current = content_hash(edition)
             if current == edition.content_hash:
                 return True
-            if edition.newsletter.approval == Approval.AUTOMATIC:
+            if _needs_nobody(edition):
                 Edition.objects.filter(pk=edition.pk).update(content_hash=current)
                 return True
             Edition.objects.filter(pk=edition.pk).update(
@@ -318,6 +336,18 @@ def expected_readers(newsletter: Newsletter) -> int:
     return Subscription.objects.active().filter(newsletter=newsletter).count()
 
 
+def expected_readers_of(edition: Edition) -> int:
+    """How many an edition may reach that is not frozen yet."""
+    if edition.kind == EditionKind.CATCH_UP:
+        return edition.catch_ups.count()
+    return expected_readers(edition.newsletter)
+
+
+def _needs_nobody(edition: Edition) -> bool:
+    """Whether it leaves without a person who approves it."""
+    return edition.kind == EditionKind.CATCH_UP or edition.newsletter.approval == Approval.AUTOMATIC
+
+
 def _skip(edition: Edition, reason: str) -> None:
     Edition.objects.filter(pk=edition.pk, state=EditionState.DRAFT).update(
         state=EditionState.SKIPPED, reason=reason, finished_at=Now()
@@ -327,7 +357,7 @@ def _skip(edition: Edition, reason: str) -> None:
 def _has_gone_out(newsletter: Newsletter, article: Article) -> bool:
     """Whether another tick was faster; holds the newsletter's row, so that it stays true."""
     Newsletter.objects.select_for_update().get(pk=newsletter.pk)
-    return newsletter.editions.filter(articles=article).exists()
+    return newsletter.editions.regular().filter(articles=article).exists()
 
 
 def _slug(newsletter: Newsletter, slot: datetime) -> str:
@@ -339,6 +369,6 @@ def _slug(newsletter: Newsletter, slot: datetime) -> str:
 
 def _free_slot(newsletter: Newsletter, slot: datetime) -> datetime:
     """Two articles published in the same second get two slots, a microsecond apart."""
-    while newsletter.editions.filter(slot=slot).exists():
+    while newsletter.editions.regular().filter(slot=slot).exists():
         slot += timedelta(microseconds=1)
     return slot

@@ -80,10 +80,15 @@ def compile(head: str, body: mail.Body, *, mark: str) -> Compiled:  # noqa: A001
     in_text = _encoded_part("text", body.text, mark)
     in_html = _encoded_part("html", body.html, mark)
     boundary = parts.boundary(*in_text, *in_html)
-    head_pieces = _pieces(head + parts.content_type(boundary) + "\r\n", mark, IN_HEADERS)
+    header = _header(head + parts.content_type(boundary), mark)
     opening, between, closing = parts.frame(boundary)
-    header = [piece.encode("ascii") for piece in head_pieces]
     return Compiled(_chained(header, [opening], in_text, [between], in_html, [closing]))
+
+
+def compile_text(head: str, body: mail.Body, *, mark: str) -> Compiled:
+    """The same as one text/plain part, for readers who want no HTML. Raises as `compile`."""
+    in_text = _encoded_part("text", body.text, mark)
+    return Compiled(_chained(_header(head + parts.PLAIN_ALONE, mark), in_text))
 
 
 def join(compiled: Compiled, values: Mapping[str, bytes]) -> bytes:
@@ -106,7 +111,10 @@ def values(recipient: Recipient, *, edition_id: int, at: datetime) -> dict[str, 
         "to": headers.mailbox("To", recipient.name, recipient.address).encode("ascii"),
         "date": _encoded_date(int(at.timestamp())),
         "message_id": mail.message_id(key(edition_id, recipient.subscriber_id)).encode("ascii"),
-        "list_unsubscribe": f"<{unsubscribe_url}>".encode("ascii"),
+        # The web address first, and the only one: that is what one-click goes by (RFC 8058).
+        "list_unsubscribe": headers.uris(
+            unsubscribe_url, f"mailto:{links.unsubscribe_address(recipient.subscription_id)}"
+        ).encode("ascii"),
         "text.why": why_text,
         "html.why": why_html,
         **_encoded_url("unsubscribe_url", unsubscribe_url),
@@ -180,6 +188,10 @@ def _pieces(content: str, mark: str, slots: frozenset[str]) -> list[str]:
     if missing := slots - set(pieces[1::2]):
         raise MissingSlot(", ".join(sorted(missing)))
     return pieces
+
+
+def _header(fields: str, mark: str) -> list[bytes]:
+    return [piece.encode("ascii") for piece in _pieces(fields + "\r\n", mark, IN_HEADERS)]
 
 
 def _encoded_part(kind: str, content: str, mark: str) -> list[bytes]:

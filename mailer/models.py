@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import F, OuterRef, Q, Subquery, Sum, Value
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, JSONObject, Now, NullIf
 
 from iria_news.articles.models import Article, Language
@@ -24,14 +24,40 @@ class EditionState(models.TextChoices):
     SKIPPED = "skipped"  # the slot came and there was nothing to send; see reason
 
 
+class EditionKind(models.TextChoices):
+    REGULAR = "regular"  # of a slot, of an article that goes out at once, or sent by hand
+    CATCH_UP = "catch_up"  # for readers who are back from a pause (decision 0006)
+
+
 NEEDS_NO_APPROVAL = [EditionState.DRAFT, EditionState.CANCELLED, EditionState.SKIPPED]
 TO_BE_CLEARED = -1  # a cursor: rows of an interrupted freeze may have to go first
 AT_REST = [EditionState.DONE, EditionState.CANCELLED, EditionState.SKIPPED]
+PUBLIC_STATES = [EditionState.SENDING, EditionState.DONE, EditionState.PAUSED]
 
 
 class EditionQuerySet(models.QuerySet["Edition"]):
     def sending(self) -> EditionQuerySet:
         return self.filter(state=EditionState.SENDING)
+
+    def waiting_for_hours(self) -> EditionQuerySet:
+        """Sending, but with nothing to do before a later wave: readers' hours have not come."""
+        to_do = Batch.objects.filter(edition=OuterRef("pk")).unfinished()
+        return self.sending().filter(Exists(to_do), ~Exists(to_do.released()))
+
+    def regular(self) -> EditionQuerySet:
+        return self.filter(kind=EditionKind.REGULAR)
+
+    def public(self) -> EditionQuerySet:
+        """What anybody may read: on its way or sent, and of a newsletter that is not private."""
+        return self.readable().filter(newsletter__is_private=False)
+
+    def readable(self) -> EditionQuerySet:
+        """What has a page of its own, be it only for those who have the link."""
+        return self.regular().filter(started_at__isnull=False, state__in=PUBLIC_STATES)
+
+    def gone_out(self) -> EditionQuerySet:
+        """Whose audience got them, or gets them now."""
+        return self.frozen().exclude(state__in=[EditionState.CANCELLED, EditionState.SKIPPED])
 
     def frozen(self) -> EditionQuerySet:
         return self.filter(frozen_at__isnull=False)
@@ -63,6 +89,18 @@ class Edition(models.Model):
     """One issue of one newsletter, for one slot of its cadence."""
 
     newsletter = models.ForeignKey(Newsletter, models.PROTECT, related_name="editions")
+    kind = models.CharField(
+        max_length=8,
+        choices=EditionKind,
+        default=EditionKind.REGULAR,
+        db_default=EditionKind.REGULAR.value,
+    )
+    away_from = models.DateField(
+        null=True, blank=True, help_text="Of a catch-up: the first day its readers were away."
+    )
+    away_to = models.DateField(
+        null=True, blank=True, help_text="Of a catch-up: the last day its readers were away."
+    )
     slot = models.DateTimeField(help_text="UTC; the cadence's wall time, already converted.")
     slug = models.SlugField(max_length=100, unique=True)
     subject = models.CharField(max_length=200, blank=True)
@@ -92,7 +130,21 @@ class Edition(models.Model):
     class Meta:
         ordering = ["-slot", "-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["newsletter", "slot"], name="one_edition_per_slot"),
+            models.UniqueConstraint(
+                fields=["newsletter", "slot"],
+                condition=Q(kind="regular"),
+                name="one_edition_per_slot",
+            ),
+            models.UniqueConstraint(
+                fields=["newsletter", "slot", "away_from", "away_to"],
+                condition=Q(kind="catch_up"),
+                name="one_catch_up_for_the_same_days",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="regular", away_from__isnull=True, away_to__isnull=True)
+                | Q(kind="catch_up", away_from__lte=F("away_to")),
+                name="a_catch_up_has_its_days",
+            ),
             # Two at once could give one reader the same article in both.
             models.UniqueConstraint(
                 fields=["state"],
@@ -150,6 +202,7 @@ class Cohort(models.Model):
     edition = models.ForeignKey(Edition, models.CASCADE, related_name="cohorts")
     language = models.CharField(max_length=5, choices=Language)
     list = models.BigIntegerField()  # sum of its articles' bits
+    is_text = models.BooleanField(default=False, db_default=False)  # one part, without HTML
     size = models.PositiveIntegerField(default=0)
     message = models.BinaryField(null=True)  # a compiled message; null until rendered
     inlinings = models.PositiveSmallIntegerField(default=0)  # how often premailer ran for it
@@ -161,7 +214,7 @@ class Cohort(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["edition", "language", "list"], name="same_body_same_cohort"
+                fields=["edition", "language", "list", "is_text"], name="same_body_same_cohort"
             ),
         ]
         indexes = [  # or claiming the last of ten thousand would read all of them
@@ -195,11 +248,47 @@ class Wave(models.Model):
         return f"Wave {self.pk} of edition {self.edition_id}"
 
 
+class CatchUp(models.Model):
+    """A reader who is back from a pause, and the edition that catches up with it.
+
+    There is one for each pause: that is how nobody gets a second, and how those with nothing left
+    to read are not asked about again.
+    """
+
+    subscriber = models.ForeignKey(
+        Subscriber, models.CASCADE, db_constraint=False, db_index=False, related_name="catch_ups"
+    )
+    paused_until = models.DateTimeField()
+    edition = models.ForeignKey(Edition, models.CASCADE, db_index=False, related_name="catch_ups")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["subscriber", "paused_until"], name="a_pause_is_caught_up_with_once"
+            ),
+        ]
+        # An edition reads its readers in the order of their numbers, page by page.
+        indexes = [models.Index(fields=["edition", "subscriber"], name="catch_ups_by_edition")]
+
+    def __str__(self) -> str:
+        return f"Catch-up of subscriber {self.subscriber_id} by edition {self.edition_id}"
+
+
 class BatchState(models.TextChoices):
     READY = "ready"  # may be leased from not_before on
     LEASED = "leased"  # a worker has it until leased_until
     DONE = "done"  # every delivery in it is settled
     STUCK = "stuck"  # lost five times in a row: a person must look
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def unfinished(self) -> BatchQuerySet:
+        """What workers have to do, now or later; a stuck one waits for a person instead."""
+        return self.filter(state__in=[BatchState.READY, BatchState.LEASED])
+
+    def released(self) -> BatchQuerySet:
+        """Of waves whose moment has come."""
+        return self.filter(wave__release_at__lte=Now())
 
 
 class Batch(models.Model):
@@ -220,6 +309,8 @@ class Batch(models.Model):
     failed = models.PositiveSmallIntegerField(default=0)
     skipped = models.PositiveSmallIntegerField(default=0)
     uncertain = models.PositiveSmallIntegerField(default=0)
+
+    objects = BatchQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "batches"

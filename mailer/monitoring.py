@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from mailer import ledger as books
 from mailer.models import Batch, BatchState, Edition, EditionState, Pulse
 from mailer.throttle import guard
-from subscribers.models import ServiceMail
+from subscribers import service_mails
 
 TICK_LATE_SECONDS = 60  # a tick comes every few seconds; a minute without one needs a person
 
@@ -33,6 +33,7 @@ class QueueStatus:
     """What waits and what moves, now."""
 
     editions: dict[str, int]  # by state, those with any
+    waiting_for_hours: int  # of those sending: nothing to do until the next readers' hour
     ready_batches: int  # due now, of editions that are sending
     leased_batches: int
     stuck_batches: int
@@ -51,11 +52,12 @@ def queue_status() -> QueueStatus:
     now = timezone.now()
     return QueueStatus(
         editions=dict(states),
+        waiting_for_hours=Edition.objects.waiting_for_hours().count(),
         ready_batches=ready.count(),
         leased_batches=Batch.objects.filter(state=BatchState.LEASED).count(),
         stuck_batches=Batch.objects.filter(state=BatchState.STUCK).count(),
         oldest_ready_seconds=(now - oldest).total_seconds() if oldest else None,
-        service_mails_due=ServiceMail.objects.due().count(),
+        service_mails_due=service_mails.number_due(),
         tick_age_seconds=tick_age(),
         warnings=_warnings(),
         at=now,

@@ -40,12 +40,15 @@ def render(cohort: Cohort) -> tuple[messages.Compiled, int]:
     facts, items = contents.load(cohort.edition_id, cohort.list)
     before = mail.inlinings
     mark = mark_for(facts, items)
-    body = compose(facts, items, mark=mark)
+    body = compose(facts, items, mark=mark, is_text=cohort.is_text)
     head = messages.head(facts, body.subject, mark=mark)
-    return messages.compile(head, body, mark=mark), mail.inlinings - before
+    compiled = (messages.compile_text if cohort.is_text else messages.compile)(
+        head, body, mark=mark
+    )
+    return compiled, mail.inlinings - before
 
 
-def preview(edition: Edition, articles: int) -> mail.Body:
+def preview(edition: Edition, articles: int, *, is_text: bool = False) -> mail.Body:
     """What a reader with this list of articles (a sum of bits) would get, with made-up values."""
     facts, items = contents.load(edition.pk, articles)
     mark = mark_for(facts, items)
@@ -55,10 +58,10 @@ def preview(edition: Edition, articles: int) -> mail.Body:
         "preferences_url": f"{settings.SITE_URL}/preferences/",
         "unsubscribe_url": f"{settings.SITE_URL}/u/",
     }
-    return messages.filled(compose(facts, items, mark=mark), sample, mark=mark)
+    return messages.filled(compose(facts, items, mark=mark, is_text=is_text), sample, mark=mark)
 
 
-def compose(facts: Facts, items: Sequence[Item], *, mark: str) -> mail.Body:
+def compose(facts: Facts, items: Sequence[Item], *, mark: str, is_text: bool = False) -> mail.Body:
     """Lay out and render the mail, its slots open. Asks nothing: same values, same bytes."""
     if not items:
         raise NoArticles(facts.title)
@@ -74,7 +77,10 @@ def compose(facts: Facts, items: Sequence[Item], *, mark: str) -> mail.Body:
         "preheader": facts.preheader or wording.preheader_for(items),
         **messages.placeholders(mark),
     }
-    body = mail.render_body("alert" if is_alert else "digest", context)
+    folder = "alert" if is_alert else "digest"
+    if is_text:
+        return mail.render_text(folder, context)
+    body = mail.render_body(folder, context)
     return mail.Body(body.subject, body.text, _shortened(body.html))
 
 

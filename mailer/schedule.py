@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from subscribers.models import Cadence, Newsletter
 
+UTC_ZONE = "UTC"
 LATEST = timedelta(hours=6)  # a slot missed by more (machine asleep) is not sent late
 
 
@@ -28,6 +29,35 @@ def wall_to_utc(day: date, wall_time: time, zone: ZoneInfo) -> datetime:
             (middle, high) if middle.astimezone(zone).utcoffset() == before else (low, middle)
         )
     return high.replace(microsecond=0)
+
+
+def zone_of(*names: str) -> ZoneInfo:
+    """The first of these zones that exists, else UTC: a name in a row may be mistyped or gone."""
+    for name in names:
+        try:
+            return ZoneInfo(name)
+        except (ValueError, OSError, KeyError):  # KeyError: no such zone
+            continue
+    return ZoneInfo(UTC_ZONE)
+
+
+def at_wall_time(wall_time: time, zone: ZoneInfo, *, after: datetime) -> datetime:
+    """The first instant from `after` on at which clocks of the zone show this time.
+
+    Where clocks change, as for `wall_to_utc`: it is never longer than a day, and an hour or so.
+    """
+    day = after.astimezone(zone).date() - timedelta(days=1)
+    while (instant := wall_to_utc(day, wall_time, zone)) < after:
+        day += timedelta(days=1)
+    return instant
+
+
+def latest_wall_time(wall_time: time, zone: ZoneInfo, *, upto: datetime) -> datetime:
+    """The last instant until `upto` at which clocks of the zone showed this time."""
+    day = upto.astimezone(zone).date() + timedelta(days=1)
+    while (instant := wall_to_utc(day, wall_time, zone)) > upto:
+        day -= timedelta(days=1)
+    return instant
 
 
 def slots(newsletter: Newsletter, *, after: datetime, upto: datetime) -> Iterator[datetime]:

@@ -13,12 +13,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from iria_news.environment import DEFAULT_SERVER
-from mailer import cohorts, editions, monitoring, production
+from mailer import catching_up, cohorts, editions, monitoring, production
 from mailer.deliveries import closing, reaping, sending, watching
 from mailer.models import Edition, EditionState, Pulse
 from mailer.throttle import hours, reactions
 from subscribers import service_mails
+from subscribers.importing import jobs as imports
+from subscribers.importing.tasks import work as work_at_imports
 from subscribers.tasks import send_service_mails
+from subscribers.webhooks import calling
+from subscribers.webhooks.tasks import call_endpoints
 
 TURN = 90  # seconds; short, so that a deploy waits little
 RING_EXPIRES = 10  # seconds; the next tick rings again
@@ -31,6 +35,7 @@ def tick() -> None:
     Two ticks at once do no harm: every step is compare-and-set.
     """
     editions.open_due(now=timezone.now())
+    catching_up.open_due(now=timezone.now())
     for edition in Edition.objects.filter(
         state=EditionState.APPROVED, due_at__lte=timezone.now()
     ).order_by("-priority", "due_at"):
@@ -40,6 +45,10 @@ def tick() -> None:
     watching.pause_what_cannot_go_on()
     closing.close_open_batches()
     move_on()
+    if calling.due_exists():
+        call_endpoints.apply_async(expires=RING_EXPIRES)
+    if imports.waiting():
+        work_at_imports.apply_async(expires=RING_EXPIRES)
     if service_mails.due_exists():
         send_service_mails.apply_async(expires=RING_EXPIRES)
     Pulse.objects.update_or_create(name="tick", defaults={"at": timezone.now()})

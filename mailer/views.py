@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypedDict, cast
 
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.formats import date_format
 from django.views.decorators.cache import never_cache
@@ -17,14 +17,14 @@ from django.views.decorators.http import require_safe
 
 from iria_news.articles.models import Article
 from mailer import monitoring
-from mailer.models import Edition, EditionState
+from mailer.models import Edition, EditionQuerySet
+from subscribers import links
 from subscribers.models import Newsletter
 
 if TYPE_CHECKING:
     from django_stubs_ext import WithAnnotations
 
 PER_PAGE = 30
-PUBLIC_STATES = [EditionState.SENDING, EditionState.DONE, EditionState.PAUSED]
 
 
 class Shown(TypedDict):
@@ -39,7 +39,7 @@ def edition_list(request: HttpRequest) -> HttpResponse:
     """What has been sent, newest first; private newsletters are not here."""
     newsletters = Newsletter.objects.offered()
     chosen = None
-    editions = _public()
+    editions = _listed(Edition.objects.public())
     if slug := request.GET.get("newsletter"):
         chosen = get_object_or_404(newsletters, slug=slug)
         editions = editions.filter(newsletter=chosen)
@@ -61,21 +61,41 @@ def edition_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def edition_page(request: HttpRequest, slug: str) -> HttpResponse:
     """The public copy of an edition, with all its topics."""
-    edition = get_object_or_404(_public(), slug=slug)
-    readable = Article.objects.published().without_body().prefetch_related("topics")
-    shown = readable.in_bulk(edition.items.values_list("article", flat=True))
-    ranked = edition.items.order_by("bit").values_list("article", flat=True)
-    articles = [shown[pk] for pk in ranked if pk in shown]
-    siblings = _public().filter(newsletter=edition.newsletter)
+    edition = get_object_or_404(_listed(Edition.objects.public()), slug=slug)
+    siblings = _listed(Edition.objects.public()).filter(newsletter=edition.newsletter)
     context = {
-        "edition": edition,
-        "articles": articles,
-        "sections": _sections(articles),
         "older": siblings.filter(slot__lt=edition.slot).first(),
         "newer": siblings.filter(slot__gt=edition.slot).last(),
         "section": "editions",
     }
-    return render(request, "mailer/edition.html", context)
+    return render(request, "mailer/edition.html", {**_content(edition), **context})
+
+
+@never_cache
+@require_safe
+def private_edition_page(request: HttpRequest, token: str) -> HttpResponse:
+    """The same for an edition of a private newsletter: for whoever has the link from a mail.
+
+    Nothing leads here but that link, and no search engine is to keep what it shows.
+    """
+    try:
+        number = links.read_edition(token)
+    except links.BadLink as error:
+        raise Http404 from error
+    edition = get_object_or_404(_listed(Edition.objects.readable()), pk=number)
+    context = {**_content(edition), "is_private": True}
+    response = render(request, "mailer/edition.html", context)
+    response["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def _content(edition: Edition) -> dict[str, object]:
+    """Its articles as far as they are still published, the lead first."""
+    readable = Article.objects.published().without_body().prefetch_related("topics")
+    shown = readable.in_bulk(edition.items.values_list("article", flat=True))
+    ranked = edition.items.order_by("bit").values_list("article", flat=True)
+    articles = [shown[pk] for pk in ranked if pk in shown]
+    return {"edition": edition, "articles": articles, "sections": _sections(articles)}
 
 
 @dataclass
@@ -94,13 +114,10 @@ def _sections(articles: Iterable[Article]) -> list[Section]:
     return list(sections.values())
 
 
-def _public() -> QuerySet[WithAnnotations[Edition, Shown]]:
-    """Editions that anybody may read, with the headline that the list shows."""
+def _listed(found: EditionQuerySet) -> QuerySet[WithAnnotations[Edition, Shown]]:
+    """These editions, newest first, with the headline that the list shows."""
     editions = (
-        Edition.objects.filter(
-            started_at__isnull=False, state__in=PUBLIC_STATES, newsletter__is_private=False
-        )
-        .with_headline()
+        found.with_headline()
         .select_related("newsletter")
         .annotate(article_count=Count("items"))
         .order_by("-slot", "-pk")

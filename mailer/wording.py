@@ -95,6 +95,19 @@ def long_date(on: date) -> str:
     return f"{on:%A} {on.day} {on:%B %Y}"
 
 
+def while_away(first: date, last: date) -> str:
+    """The subject of a catch-up, for example While you were away, 3 to 17 November."""
+    if first.year != last.year:
+        days = f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
+    elif first.month != last.month:
+        days = f"{first.day} {first:%B} to {last.day} {last:%B}"
+    elif first != last:
+        days = f"{first.day} to {last.day} {last:%B}"
+    else:
+        days = f"{first.day} {first:%B}"
+    return f"While you were away, {days}"
+
+
 def subject_for(articles: Sequence[Headline]) -> str:
     """A subject line: the title of the lead, and how many more there are."""
     lead, *others = articles

@@ -5,7 +5,6 @@ No Django forms: a tick box here is a newsletter with a rate, a sentence and top
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -15,7 +14,7 @@ from iria_news.articles.models import Topic
 from iria_news.frame import form_age
 from subscribers import addresses, offers
 from subscribers.addresses import Address
-from subscribers.models import Newsletter, Subscriber
+from subscribers.models import Newsletter
 from subscribers.offers import Offer
 
 YOUNGEST = timedelta(seconds=2)  # nobody reads and types faster
@@ -62,7 +61,9 @@ class SignUpForm(EmailForm):
     offers: list[Offer] = field(default_factory=list)
     newsletters: set[str] = field(default_factory=set)  # slugs, as ticked
     topics: set[str] = field(default_factory=set)
-    is_band: bool = False  # the small form below an article, which has no tick boxes
+    is_band: bool = False  # a small form, which has no tick boxes
+    is_of_good_age: bool = True
+    age: str = ""  # for the hidden field of the next page, when nothing else is to be put right
 
     @property
     def all_topics(self) -> list[Topic]:
@@ -93,15 +94,19 @@ class SignUpForm(EmailForm):
 
 
 def read_email(post: QueryDict) -> EmailForm:
-    typed = post.get("email", "")
-    form = EmailForm(typed)
-    try:
-        form.address = addresses.parse(typed)
-    except addresses.BadAddress as error:
-        form.problems.append(Problem("email", str(error)))
+    form = EmailForm()
+    _read_address(form, post)
     if not is_of_good_age(post.get("form_age", "")):
         form.problems.append(Problem("send", PRESS_AGAIN))
     return form
+
+
+def _read_address(form: EmailForm, post: QueryDict) -> None:
+    form.typed = post.get("email", "")
+    try:
+        form.address = addresses.parse(form.typed)
+    except addresses.BadAddress as error:
+        form.problems.append(Problem("email", str(error)))
 
 
 def blank_sign_up(offered: list[Offer]) -> SignUpForm:
@@ -114,15 +119,22 @@ def blank_sign_up(offered: list[Offer]) -> SignUpForm:
 
 
 def read_sign_up(post: QueryDict, offered: list[Offer]) -> SignUpForm:
-    """What was typed and ticked, with its problems; from the small form, the usual choice."""
+    """What was typed and ticked, with its problems; what a form does not ask is the usual choice.
+
+    The small forms ask for the address alone. A form on another site has no age: that is no
+    problem to put right, but needs one more press, on a page of ours.
+    """
     form = blank_sign_up(offered)
-    email = read_email(post)
-    form.typed, form.address, form.problems = email.typed, email.address, email.problems
+    _read_address(form, post)
     form.is_band = not any(name in post for name in ("choices", "newsletter", "topic"))
-    if not form.is_band:
+    if "choices" in post or "newsletter" in post:
         form.newsletters = set(post.getlist("newsletter"))
+    if "choices" in post or "topic" in post:
         form.topics = set(post.getlist("topic"))
     form.problems += _problems_of_choice(form)
+    age = post.get("form_age", "")
+    form.is_of_good_age = is_of_good_age(age)
+    form.age = age if _is_ours_and_young(age) else form_age.issue()
     return form
 
 
@@ -142,67 +154,17 @@ def _problems_of_choice(form: SignUpForm) -> list[Problem]:
     return problems
 
 
-@dataclass
-class Section:
-    """One newsletter on the preferences page, and what is ticked there."""
-
-    offer: Offer
-    is_ticked: bool
-    ticked: Collection[str]  # slugs of topics
-    error: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"topic-{self.offer.newsletter.slug}"
-
-    @property
-    def topics(self) -> list[Topic]:
-        return [topic for topic in self.offer.topics if topic.slug in self.ticked]
-
-    @property
-    def count(self) -> str:
-        """ "4 of 8" or "all 8"."""
-        number, of = len(self.topics), len(self.offer.topics)
-        return f"all {of}" if number == of else f"{number} of {of}"
-
-
-def preferences_as_they_are(subscriber: Subscriber) -> list[Section]:
-    """Newsletters that are not followed show all their topics ticked: one tick then joins them."""
-    places = subscriber.subscriptions.active().prefetch_related("topics")
-    followed = {
-        place.newsletter_id: {topic.slug for topic in place.topics.all()} for place in places
-    }
-    return [
-        Section(
-            offer,
-            is_ticked=offer.newsletter.pk in followed,
-            ticked=followed.get(offer.newsletter.pk, {topic.slug for topic in offer.topics}),
-        )
-        for offer in offers.to_subscriber(subscriber.pk)
-    ]
-
-
-def preferences_as_sent(subscriber: Subscriber, post: QueryDict) -> list[Section]:
-    """What was ticked, with an error where a newsletter is left without a topic."""
-    newsletters = set(post.getlist("newsletter"))
-    sections = []
-    for offer in offers.to_subscriber(subscriber.pk):
-        section = Section(offer, offer.newsletter.slug in newsletters, ())
-        section.ticked = set(post.getlist(section.name))
-        if section.is_ticked and not section.topics:
-            name = offer.newsletter.name
-            section.error = f"Tick at least one topic of {name}, or untick {name} itself."
-        sections.append(section)
-    return sections
-
-
-def problems(sections: Iterable[Section]) -> list[Problem]:
-    return [Problem(section.name, section.error) for section in sections if section.error]
-
-
 def is_of_good_age(value: str) -> bool:
     """Whether the signed age says that a person could have filled in the form."""
     try:
         return YOUNGEST <= form_age.read(value) <= OLDEST
+    except form_age.BadFormAge:
+        return False
+
+
+def _is_ours_and_young(value: str) -> bool:
+    """Whether a page may carry the age on: pressed too soon, it is good the second time."""
+    try:
+        return form_age.read(value) <= OLDEST
     except form_age.BadFormAge:
         return False

@@ -3,16 +3,17 @@
 They only slow down abuse. When Redis is away nobody is refused; a log line says so.
 """
 
+import hashlib
 import ipaddress
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from django.core.cache import cache
 from django.utils import timezone
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
-from iria_news import keys
+from iria_news import ephemeral, keys
 from subscribers.addresses import Address
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,18 @@ PER_NETWORK = 20  # an hour; an office behind one address, or a class that signs
 PER_ADDRESS = 10  # an hour; counts unknown addresses like known ones
 PER_DOMAIN = 500  # an hour; a list of one company's people, typed in by a program
 IN_ALL = 3_000  # an hour; about ten times a very good day
+
+# Keys are counters; arguments are how long they live (ms) and the most of each. Stops at the first
+# that is exceeded.
+SCRIPT = """
+for place, key in ipairs(KEYS) do
+  local tries = redis.call('INCR', key)
+  if tries == 1 then redis.call('PEXPIRE', key, ARGV[1]) end
+  if tries > tonumber(ARGV[place + 1]) then return {place, redis.call('PTTL', key)} end
+end
+return {0, 0}
+"""
+SCRIPT_HASH = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  # as EVALSHA asks
 
 
 @dataclass(frozen=True)
@@ -46,16 +59,44 @@ class TooMany(Exception):
         self.until = until
 
 
-def count(address: Address, *, network: str) -> None:
-    """Count one try. Raises TooMany from the first one above a limit on; that counts, too."""
-    domain = address.key.rpartition("@")[2]
+def count(address: Address, *, network: str | None) -> None:
+    """Count one try, in one question to Redis. Raises TooMany from the first one above a limit on.
+
+    That one counts, too, and the limits after it in this list do not count it: who is refused for
+    a network's sake uses up nothing of the rest. An hour begins with the first try in it. Without
+    a network there is no such limit: for programs, whose keys have limits of their own.
+    """
+    counted = [
+        *([] if network is None else [(NETWORK, network)]),
+        (ADDRESS, mailbox(address)),
+        (DOMAIN, address.key.rpartition("@")[2]),
+        (ALL, ""),
+    ]
     try:
-        _count(NETWORK, network)
-        _count(ADDRESS, mailbox(address))
-        _count(DOMAIN, domain)
-        _count(ALL, "")
+        exceeded, milliseconds = _ask_redis(counted)
     except RedisError as error:
         logger.warning("Redis is away, so sign-ups are not limited: %s", type(error).__name__)
+        return
+    if exceeded:
+        until = timezone.now() + timedelta(milliseconds=milliseconds)
+        raise TooMany(counted[exceeded - 1][0], until)
+
+
+def _ask_redis(counted: Sequence[tuple[_Limit, str]]) -> tuple[int, int]:
+    """Which limit, from 1 on, is exceeded (0 for none), and for how many milliseconds more."""
+    client = ephemeral.client()
+    names = [_name(limit, of) for limit, of in counted]
+    most = [limit.most for limit, _ in counted]
+    period = round(HOUR.total_seconds() * 1000)
+    try:
+        answer = client.evalsha(SCRIPT_HASH, len(names), *names, period, *most)
+    except NoScriptError:  # Redis is new, and has not seen it
+        answer = client.eval(SCRIPT, len(names), *names, period, *most)
+    return answer[0], answer[1]
+
+
+def _name(limit: _Limit, of: str) -> str:
+    return f"iria-limit:{limit.name}:{keys.keyed_hash('limit', of)[:32]}"
 
 
 def mailbox(address: Address) -> str:
@@ -81,18 +122,3 @@ def network(remote: str, forwarded_for: str, *, proxies: int) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
     return str(address)
-
-
-def _count(limit: _Limit, of: str) -> None:
-    key = f"limit:{limit.name}:{keys.keyed_hash('limit', of)[:32]}"
-    ends = timezone.now() + HOUR
-    if cache.add(key, 1, HOUR.total_seconds()):
-        cache.set(f"{key}:ends", ends.timestamp(), HOUR.total_seconds())
-        return
-    try:
-        tries = cache.incr(key)
-    except ValueError:  # it ran out between the two commands
-        return
-    if tries > limit.most:
-        until = cache.get(f"{key}:ends", ends.timestamp())
-        raise TooMany(limit, datetime.fromtimestamp(until, UTC))

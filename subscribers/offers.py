@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db.models import Q
 
 from iria_news.articles.models import Topic
+from subscribers import estimates
 from subscribers.models import (
     Cadence,
     Newsletter,
@@ -18,12 +19,6 @@ from subscribers.models import (
 )
 from subscribers.models.newsletters import OFFERED
 
-RATES = {
-    Cadence.AT_ONCE: "as it happens",
-    Cadence.DAILY: "up to 7 mails a week",
-    Cadence.WEEKDAYS: "up to 5 mails a week",
-    Cadence.WEEKLY: "1 mail a week",
-}
 # Whoever gives only an address gets the first of these that is offered. Never alerts, unless there
 # is nothing else: mail at any hour is something to ask for.
 USUAL_FIRST = [Cadence.DAILY, Cadence.WEEKDAYS, Cadence.WEEKLY, Cadence.AT_ONCE]
@@ -33,10 +28,18 @@ USUAL_FIRST = [Cadence.DAILY, Cadence.WEEKDAYS, Cadence.WEEKLY, Cadence.AT_ONCE]
 class Offer:
     newsletter: Newsletter
     topics: list[Topic]  # what it carries
+    history: estimates.History = field(compare=False, repr=False)  # one for all offers of a page
 
     @property
     def rate(self) -> str:
-        return RATES[Cadence(self.newsletter.cadence)]
+        """How often it comes, with all it carries: "about 5 mails a week"."""
+        return self.rate_for(self.topics)
+
+    def rate_for(self, topics: Iterable[Topic]) -> str:
+        return estimates.rate(self.newsletter, topics, self.topics, self.history)
+
+    def per_week_for(self, topics: Iterable[Topic]) -> float | None:
+        return estimates.per_week(self.newsletter, topics, self.topics, self.history)
 
     @property
     def comes(self) -> str:
@@ -44,7 +47,10 @@ class Offer:
 
 
 def public() -> list[Offer]:
-    """Everything anybody may join, quietest surprise first. Three queries."""
+    """Everything anybody may join, quietest surprise first.
+
+    Three queries, and a fourth when a rate is asked for.
+    """
     return _offers(Newsletter.objects.offered())
 
 
@@ -64,6 +70,12 @@ def carried(newsletter: Newsletter, topics: Iterable[Topic]) -> list[Topic]:
     """Those of the topics that this newsletter carries. None chosen for it means all."""
     its_own = set(newsletter.topics.all())
     return [topic for topic in topics if not its_own or topic in its_own]
+
+
+def rate_of(newsletter: Newsletter, topics: Iterable[Topic]) -> str:
+    """How often these topics of this one newsletter come. At most three queries."""
+    its_own = list(newsletter.topics.all()) or list(Topic.objects.all())
+    return estimates.rate(newsletter, topics, its_own, estimates.History())
 
 
 def comes(newsletter: Newsletter) -> str:
@@ -115,8 +127,9 @@ def places(subscriptions: SubscriptionQuerySet) -> list[Place]:
 
 def _offers(newsletters: NewsletterQuerySet) -> list[Offer]:
     all_topics = list(Topic.objects.all())
+    history = estimates.History()
     offers = [
-        Offer(newsletter, list(newsletter.topics.all()) or all_topics)
+        Offer(newsletter, list(newsletter.topics.all()) or all_topics, history)
         for newsletter in newsletters.prefetch_related("topics")
     ]
     return sorted(offers, key=lambda offer: USUAL_FIRST.index(Cadence(offer.newsletter.cadence)))

@@ -4,12 +4,14 @@ Somebody has proved, by a link from a mail, that the mailbox is theirs; how is n
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from iria_news.articles.models import Topic
-from subscribers import consent, suppression
+from subscribers import consent, pausing, suppression
 from subscribers.models import (
     ConsentKind,
     Newsletter,
@@ -23,6 +25,35 @@ from subscribers.models import (
 
 class Suppressed(Exception):
     """We stopped writing to this address: only a new sign-up with confirmation ends that (F14)."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How somebody wants their mails. `dataclasses.replace` changes some of it."""
+
+    zone: str = ""  # IANA name, of `zones.choices`; empty: that of each newsletter
+    hour: int | None = None  # 0 to 23; None: when each newsletter leaves
+    wants_text: bool = False
+    wants_catch_up: bool = True
+    refuses_tracking: bool = False
+
+
+def save(
+    subscriber: Subscriber,
+    choices: Mapping[Newsletter, Collection[Topic]],
+    manner: Manner,
+    pause_until: datetime | None,
+    *,
+    source: str,
+) -> None:
+    """Take over all that the preferences page has, or nothing: raises Suppressed."""
+    with transaction.atomic():
+        choose(subscriber, choices, source=source)
+        adjust(subscriber, manner, source=source)
+        if pause_until is None:
+            pausing.resume(subscriber, source=source)
+        else:
+            pausing.pause(subscriber, pause_until, source=source)
 
 
 def choose(
@@ -42,7 +73,30 @@ def choose(
             if subscription.newsletter not in choices:
                 _end(subscription, source=source)
         for newsletter, topics in choices.items():
-            _follow(subscriber, newsletter, topics, source=source)
+            follow(subscriber, newsletter, topics, source=source)
+
+
+def manner_of(subscriber: Subscriber) -> Manner:
+    return Manner(**{name: getattr(subscriber, name) for name in Manner.__dataclass_fields__})
+
+
+def adjust(
+    subscriber: Subscriber, manner: Manner, *, source: str, wording: str = consent.CHOOSE
+) -> bool:
+    """Send from now on in this manner; False if that is how it was already."""
+    with transaction.atomic():
+        now = asdict(manner_of(_lock(subscriber)))
+        changed = {name: value for name, value in asdict(manner).items() if now[name] != value}
+        if not changed:
+            return False
+        Subscriber.objects.filter(pk=subscriber.pk).update(**changed)
+        consent.record(
+            subscriber,
+            ConsentKind.CHANGED,
+            wording=wording,
+            source=f"{source}: {', '.join(sorted(changed))}",
+        )
+    return True
 
 
 def leave(subscription: Subscription, *, source: str) -> Subscription:
@@ -100,7 +154,7 @@ def rejoin(subscription: Subscription, *, source: str) -> bool:
         return True
 
 
-ENDED_BY_THEIR_READER = ["one-click", "page", "preferences"]
+ENDED_BY_THEIR_READER = ["one-click", "page", "preferences", "mail"]
 
 
 def _lock(subscriber: Subscriber) -> Subscriber:
@@ -126,9 +180,18 @@ def _end(subscription: Subscription, *, source: str) -> bool:
     return True
 
 
-def _follow(
-    subscriber: Subscriber, newsletter: Newsletter, topics: Collection[Topic], *, source: str
+def follow(
+    subscriber: Subscriber,
+    newsletter: Newsletter,
+    topics: Collection[Topic],
+    *,
+    source: str,
+    wording: str = consent.CHOOSE,
 ) -> None:
+    """Join one newsletter, or change its topics to exactly these; recorded if that is a change.
+
+    For callers that hold the person's lock and have looked for a suppression.
+    """
     subscription, joined = Subscription.objects.open().get_or_create(
         subscriber=subscriber, newsletter=newsletter, defaults={"confirmed_at": Now()}
     )
@@ -145,7 +208,7 @@ def _follow(
             ConsentKind.CHANGED,
             newsletter=newsletter,
             topics=topics,
-            wording=consent.CHOOSE,
+            wording=wording,
             source=source,
         )
 

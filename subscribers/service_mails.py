@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,10 +15,14 @@ from iria_news import backend, keys, mail, smtp
 from iria_news.mail import headers
 from subscribers import mail_contents
 from subscribers.models import (
+    ConsentEvent,
+    ConsentKind,
+    Newsletter,
     ServiceMail,
     ServiceMailKind,
     ServiceMailQuerySet,
     ServiceMailState,
+    SignUpRequest,
     Subscriber,
 )
 
@@ -28,8 +32,9 @@ SERVICE_MAIL = 2  # the tag of our message keys
 
 # A form must not become a way to flood somebody's mailbox.
 CONFIRMATIONS = {timedelta(minutes=15): 1, timedelta(days=1): 3}
-UNANSWERED = 5  # confirmations in all, as long as none is answered
+UNANSWERED = 5  # in all, as long as the person confirms nothing; so for invitations
 LINKS = {timedelta(minutes=15): 1, timedelta(days=1): 3}  # "mail me my link"
+MOVES = {timedelta(hours=1): 3, timedelta(days=1): 5}  # to new addresses; mistyped ones, too
 NOTICES = {timedelta(days=1): 1}  # somebody entered the address of one who is with us
 
 RETRY_AFTER = [timedelta(minutes=minutes) for minutes in (1, 5, 15, 60)]  # then every hour
@@ -38,17 +43,61 @@ SILENCE = timedelta(minutes=2)  # a worker that settled nothing for so long is t
 CANDIDATES = 5
 
 
+def may_confirm(subscriber: Subscriber) -> bool:
+    """Whether a confirmation mail would be granted; False if the person had enough of them."""
+    return _may_answer(subscriber, ServiceMailKind.CONFIRMATION)
+
+
 def ask_to_confirm(subscriber: Subscriber) -> bool:
     """Ask for a confirmation mail; False if the person had enough of them."""
-    unanswered = ServiceMail.objects.confirmations().unused().filter(subscriber=subscriber)
-    if unanswered.count() >= UNANSWERED:
+    if not may_confirm(subscriber):
         return False
-    return _ask(subscriber, ServiceMailKind.CONFIRMATION, CONFIRMATIONS)
+    ServiceMail.objects.create(subscriber=subscriber, kind=ServiceMailKind.CONFIRMATION)
+    return True
+
+
+def may_invite(subscriber: Subscriber) -> bool:
+    """Whether an invitation would be granted: as often as confirmations, and beside them."""
+    return _may_answer(subscriber, ServiceMailKind.INVITATION)
+
+
+def ask_to_accept(subscriber: Subscriber, newsletter: Newsletter) -> bool:
+    """Ask for an invitation mail; False if the person had enough of them."""
+    if not may_invite(subscriber):
+        return False
+    ServiceMail.objects.create(
+        subscriber=subscriber, kind=ServiceMailKind.INVITATION, newsletter=newsletter
+    )
+    return True
+
+
+def ask_welcome(subscriber: Subscriber, newsletter: Newsletter) -> None:
+    """Ask for the mail that follows a confirmation; the caller sees to it that it is one."""
+    ServiceMail.objects.create(
+        subscriber=subscriber, kind=ServiceMailKind.WELCOME, newsletter=newsletter
+    )
 
 
 def ask_for_link(subscriber: Subscriber) -> bool:
     """Ask for a mail with the preferences link; False if the person had enough of them."""
     return _ask(subscriber, ServiceMailKind.PREFERENCES, LINKS)
+
+
+def ask_new_address(subscriber: Subscriber, address: str) -> bool:
+    """Ask for a mail to the new address of a reader; False if there were enough of them."""
+    if not _has_room(subscriber, ServiceMailKind.NEW_ADDRESS, MOVES):
+        return False
+    ServiceMail.objects.create(
+        subscriber=subscriber, kind=ServiceMailKind.NEW_ADDRESS, to_address=address
+    )
+    return True
+
+
+def tell_old_address(subscriber: Subscriber, address: str) -> None:
+    """Tell the address that a reader had until now; the caller has just changed it."""
+    ServiceMail.objects.create(
+        subscriber=subscriber, kind=ServiceMailKind.OLD_ADDRESS, to_address=address
+    )
 
 
 def notify(subscriber: Subscriber) -> bool:
@@ -57,21 +106,51 @@ def notify(subscriber: Subscriber) -> bool:
 
 
 def _ask(subscriber: Subscriber, kind: ServiceMailKind, at_most: Mapping[timedelta, int]) -> bool:
-    of_this_kind = ServiceMail.objects.filter(subscriber=subscriber, kind=kind)
-    for period, most in at_most.items():
-        if of_this_kind.filter(asked_at__gt=timezone.now() - period).count() >= most:
-            return False
+    if not _has_room(subscriber, kind, at_most):
+        return False
     ServiceMail.objects.create(subscriber=subscriber, kind=kind)
     return True
 
 
+def _may_answer(subscriber: Subscriber, kind: ServiceMailKind) -> bool:
+    """Whether one more mail may ask this person for a press of a button."""
+    unanswered = ServiceMail.objects.filter(subscriber=subscriber, kind=kind)
+    events = ConsentEvent.objects.filter(subscriber=subscriber, kind=ConsentKind.CONFIRMED)
+    answered_at = events.aggregate(latest=Max("at"))["latest"]
+    if answered_at is not None:
+        unanswered = unanswered.filter(asked_at__gt=answered_at)
+    if unanswered.count() >= UNANSWERED:
+        return False
+    return _has_room(subscriber, kind, CONFIRMATIONS)
+
+
+def _has_room(
+    subscriber: Subscriber, kind: ServiceMailKind, at_most: Mapping[timedelta, int]
+) -> bool:
+    # Mails that an import has put off to a later hour are no answer to who asks today.
+    of_this_kind = ServiceMail.objects.filter(subscriber=subscriber, kind=kind, asked_at__lte=Now())
+    return all(
+        of_this_kind.filter(asked_at__gt=timezone.now() - period).count() < most
+        for period, most in at_most.items()
+    )
+
+
 def due_exists() -> bool:
-    """Whether a worker is needed: something waits, or was left behind by a dead worker."""
-    return ServiceMail.objects.due().exists() or ServiceMail.objects.left_behind().exists()
+    """Whether a worker is needed: somebody asked, a mail waits, or a dead worker left one."""
+    return (
+        SignUpRequest.objects.waiting().exists()
+        or ServiceMail.objects.due().exists()
+        or ServiceMail.objects.left_behind().exists()
+    )
 
 
-def send_due() -> int:
-    """Send everything that is due, over one connection; return how many were accepted.
+def number_due() -> int:
+    """How many people wait for a mail now; a request that is not acted on yet counts as one."""
+    return ServiceMail.objects.due().count() + SignUpRequest.objects.waiting().count()
+
+
+def send_due(*, at_most: int | None = None) -> int:
+    """Send what is due (all, or so many), over one connection; return how many were accepted.
 
     May run twice at once: each mail is claimed by one worker. Killed half-way, the mail it was at
     goes out again after two minutes, with the same Message-ID. Stops at the first sign that the
@@ -82,7 +161,7 @@ def send_due() -> int:
     accepted = 0
     server = settings.SUBMISSION_SERVERS["default"]
     with contextlib.closing(backend.open_session(server)) as session:
-        while service_mail := _claim():
+        while (at_most is None or accepted < at_most) and (service_mail := _claim()):
             context = mail_contents.of(service_mail)
             if context is None:
                 _settle(service_mail, ServiceMailState.FAILED, "not needed")

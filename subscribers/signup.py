@@ -1,19 +1,64 @@
-"""Asking for newsletters. Whatever is known about an address, the one who asks is told the same."""
+"""Asking for newsletters. Whatever is known about an address, the one who asks is told the same.
+
+A page or program hands in a request and answers (`receive`); a worker acts on it (`receiving`), by
+the rules below. Nothing is looked up about an address while somebody waits for the answer.
+"""
 
 from collections.abc import Collection, Iterable
 
 from django.db import transaction
 
-from iria_news.articles.models import Topic
-from subscribers import consent, offers, preferences, service_mails, suppression, tasks
+from iria_news.articles.models import Language, Topic
+from subscribers import (
+    consent,
+    doorbell,
+    offers,
+    preferences,
+    service_mails,
+    suppression,
+    wishes,
+)
 from subscribers.addresses import Address
 from subscribers.models import (
     ConsentKind,
     Newsletter,
+    RequestKind,
+    SignUpRequest,
     Subscriber,
     SubscriberState,
     Subscription,
 )
+
+LONGEST_SOURCE = 200  # characters, as its column
+
+
+def receive(
+    address: Address,
+    *,
+    kind: str = RequestKind.JOIN,
+    newsletters: Iterable[Newsletter] = (),
+    topics: Iterable[Topic] = (),
+    source: str,
+    wording: str = "",
+    language: str = "",
+) -> None:
+    """Write one request down and ring: the same work for every address (W5).
+
+    `limits.count` comes before it. `kind` is one of RequestKind; a link takes neither newsletters
+    nor a wording. Raises ValueError for a wording that nobody knows.
+    """
+    if kind == RequestKind.JOIN and wording not in consent.WORDINGS:
+        raise ValueError(f"There is no wording {wording!r}: nobody could say what was agreed to.")
+    SignUpRequest.objects.create(
+        kind=kind,
+        address=address.address,
+        newsletters=[newsletter.pk for newsletter in newsletters],
+        topics=[topic.pk for topic in topics],
+        source=source[:LONGEST_SOURCE],
+        wording=wording,
+        language=language,
+    )
+    doorbell.ring_after_commit()
 
 
 def ask(
@@ -23,14 +68,38 @@ def ask(
     topics: Collection[Topic],
     source: str,
     wording: str,
+    language: str = "",
 ) -> None:
-    """Write down what somebody asks for, and ask the mailbox itself.
+    """Take a wish up at once and ring, for callers who may know the address: staff, say."""
+    with transaction.atomic():
+        take_up(
+            address,
+            newsletters=newsletters,
+            topics=topics,
+            source=source,
+            wording=wording,
+            language=language,
+        )
+        doorbell.ring_after_commit()
+
+
+def take_up(
+    address: Address,
+    *,
+    newsletters: Iterable[Newsletter],
+    topics: Collection[Topic],
+    source: str,
+    wording: str,
+    language: str = "",
+) -> None:
+    """Write down what somebody asks for, and ask the mailbox itself. Rings for nobody.
 
     Returns nothing, so that no caller can tell an address that is with us from one that is not.
     What really happens:
 
-    - unknown, pending, or left everything: the wish is kept, unconfirmed, in place of an earlier
-      one, and a confirmation mail is asked for;
+    - unknown, pending, or left everything: the wish is kept, unconfirmed, and a confirmation mail
+      is asked for. It takes the place of an earlier wish together with that wish's links: what a
+      mailed link begins never changes, so if the person has had enough mails, nothing does;
     - on a newsletter already: nothing is changed, and at most once a day a mail brings the
       preferences link, for whoever types an address is not always its owner;
     - suppressed, for whatever reason: as if unknown. A mailbox that was gone may be back, and
@@ -38,40 +107,49 @@ def ask(
       mails see to it that the form is no way to bother anybody.
     """
     with transaction.atomic():
-        subscriber = _subscriber(address)
+        subscriber = person(address, language)
         served = subscriber.subscriptions.active().exists()
         if served and not suppression.is_suppressed(address.hash):
             service_mails.notify(subscriber)
-        else:
-            _keep_wish(subscriber, newsletters, topics, source=source, wording=wording)
+        elif service_mails.may_confirm(subscriber):
+            _replace_wish(subscriber, newsletters, topics, source=source, wording=wording)
             service_mails.ask_to_confirm(subscriber)
-        tasks.ring_after_commit()
 
 
 def ask_for_link(address: Address) -> None:
+    """Have the link mailed at once and ring; see `mail_link`."""
+    with transaction.atomic():
+        mail_link(address)
+        doorbell.ring_after_commit()
+
+
+def mail_link(address: Address) -> None:
     """Mail the preferences link to whoever is with us; the same for everybody to the one who asks.
 
-    Who never confirmed has no preferences yet, and gets the confirmation mail once more.
+    Who never confirmed has no preferences yet, and gets the confirmation mail once more: the wish
+    is the same, so earlier links go on working.
     """
     with transaction.atomic():
         subscriber = Subscriber.objects.filter(address_key=address.key).first()
-        if subscriber is not None and subscriber.state == SubscriberState.ACTIVE:
+        if subscriber is None:
+            return
+        if subscriber.state == SubscriberState.ACTIVE:
             service_mails.ask_for_link(subscriber)
-        elif subscriber is not None:
+        elif wishes.wish(subscriber).exists():
             service_mails.ask_to_confirm(subscriber)
-        tasks.ring_after_commit()
 
 
-def _subscriber(address: Address) -> Subscriber:
+def person(address: Address, language: str = "") -> Subscriber:
     """The person with this address, new and pending if there is none; locked until the commit."""
+    known = language if language in Language.values else Language.ENGLISH
     subscriber, _ = Subscriber.objects.get_or_create(
         address_key=address.key,
-        defaults={"address": address.address, "address_hash": address.hash},
+        defaults={"address": address.address, "address_hash": address.hash, "language": known},
     )
     return Subscriber.objects.select_for_update().get(pk=subscriber.pk)
 
 
-def _keep_wish(
+def _replace_wish(
     subscriber: Subscriber,
     newsletters: Iterable[Newsletter],
     topics: Collection[Topic],
@@ -79,7 +157,7 @@ def _keep_wish(
     source: str,
     wording: str,
 ) -> None:
-    subscriber.subscriptions.asked_for().delete()
+    wishes.withdraw(subscriber)
     taken = set(subscriber.subscriptions.open().values_list("newsletter_id", flat=True))
     for newsletter in newsletters:
         followed = offers.carried(newsletter, topics)

@@ -6,11 +6,19 @@ from django.db.models.functions import Now
 from subscribers import consent
 from subscribers.models import (
     ConsentKind,
+    EventKind,
     ServiceMail,
     Subscriber,
     Suppression,
     SuppressionReason,
 )
+from subscribers.webhooks import events
+
+# An operator's own act is no news to the programs of the house; an erasure is told by `consent`.
+TOLD_AS = {
+    SuppressionReason.GONE: EventKind.BOUNCED,
+    SuppressionReason.COMPLAINT: EventKind.COMPLAINED,
+}
 
 
 class NotYoursToLift(Exception):
@@ -42,6 +50,8 @@ def suppress(address_hash: str, reason: SuppressionReason, *, note: str = "") ->
             consent.record(
                 subscriber, ConsentKind.SUPPRESSED, wording=consent.NONE, source=f"we: {reason}"
             )
+            if kind := TOLD_AS.get(reason):
+                events.emit(kind, subscriber=subscriber)
         return created
 
 

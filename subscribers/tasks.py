@@ -3,18 +3,30 @@
 import logging
 
 from celery import shared_task
-from django.db import transaction
 from django.utils import timezone
 
-from subscribers import retention, service_mails
+from subscribers import doorbell, receiving, retention, service_mails
 
 logger = logging.getLogger(__name__)
+
+# So many mails, then a look at who has asked in between; so often, then another task goes on, for
+# Celery ends one that runs too long (CELERY_TASK_TIME_LIMIT), in the middle of a mail.
+MAILS_EACH = 25
+TURNS = 20
 
 
 @shared_task(ignore_result=True)
 def send_service_mails() -> None:
-    """Lost: the next tick rings again. Doubled: the second finds nothing to claim."""
-    service_mails.send_due()
+    """Act on what was asked for, and send the mails it takes.
+
+    Lost: the next tick rings again. Doubled: the second finds nothing to claim.
+    """
+    doorbell.heard()
+    for _ in range(TURNS):
+        receiving.process()
+        if not service_mails.send_due(at_most=MAILS_EACH):
+            return
+    doorbell.ring_after_commit()
 
 
 @shared_task(ignore_result=True)
@@ -23,16 +35,3 @@ def housekeep() -> None:
     for what, number in retention.forget(timezone.now()).items():
         if number:
             logger.info("Forgot %d %s", number, what)
-
-
-def ring_after_commit() -> None:
-    """Have the waiting service mails sent at once.
-
-    If Redis is away the reader waits a third of a second (CELERY_TASK_PUBLISH_RETRY_POLICY) and
-    the sign-up stands: Django logs what went wrong, and the tick finds the rows.
-    """
-    transaction.on_commit(_ring, robust=True)
-
-
-def _ring() -> None:
-    send_service_mails.delay()

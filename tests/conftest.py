@@ -4,15 +4,20 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.core.cache import cache
 
 from iria_news.environment import SubmissionServer
+from subscribers import showcase
 from tests import service as whole_service
 from tests import steps
 from tests.sink import Sink
 
+# How long an example takes on a busy machine says nothing about what it shows.
+hypothesis.settings.register_profile("any pace", deadline=None)
+hypothesis.settings.load_profile("any pace")
 # Names with hashes need collectstatic, which a test run has no reason to wait for.
 settings.STORAGES["staticfiles"]["BACKEND"] = (
     "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -36,8 +41,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
 
 @pytest.fixture(autouse=True)
 def _empty_redis() -> None:
-    """Limits and counters of one test must not reach the next."""
+    """Limits, counters and what is remembered in one test must not reach the next."""
     cache.clear()
+    showcase.forget()
 
 
 @pytest.fixture
@@ -53,7 +59,10 @@ def sink(tmp_path: Path, settings) -> Iterator[Sink]:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[whole_service.Service]:
     """The whole service with the demo newsroom and 40 readers, for journeys and browsers."""
-    with whole_service.running(tmp_path_factory.mktemp("service"), "--no-demo") as started:
+    folder = tmp_path_factory.mktemp("service")
+    # Other sites are played on 127.0.0.1, while the service is at localhost.
+    others = {"EMBED_ORIGINS": "http://127.0.0.1:*"}
+    with whole_service.running(folder, "--no-demo", **others) as started:
         started.manage("load_demo", "--readers", "40")
         steps.publish(started, "A map of the last ice")  # brings its topic, which nobody follows
         yield started

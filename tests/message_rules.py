@@ -72,6 +72,10 @@ class Message:
         self.fields = _fields(self.head)
         self.parsed = email.message_from_bytes(raw, policy=email.policy.SMTP)
         self.parts = self.parsed.get_payload() if self.parsed.is_multipart() else []
+        # For readers who want no HTML: the message is its text part.
+        self.is_text = self.parsed.get_content_type() == "text/plain"
+        if self.is_text:
+            self.parts = [self.parsed]
 
     def all(self, name: str) -> list[str]:
         return [field.value for field in self.fields if field.name.lower() == name.lower()]
@@ -125,7 +129,9 @@ def broken_rules(
     links and pictures may be http.
     """
     message = Message(raw, site_url or settings.SITE_URL)
-    checks = [_m1, _m2, _m3, _m4, _m6, _m7, _m8, _m9, _m13, _m20]
+    checks = [_m1, _m2, _m3, _m4, _m7, _m13]
+    # Only a newsletter's reader may choose text; then the rules about HTML have no object.
+    checks += [_m6_text] if newsletter and message.is_text else [_m6, _m8, _m9, _m20]
     checks += [_m10, _m12, _m14, _m15] if newsletter else [_m16]
     broken = [sentence for check in checks for sentence in check(message)]
     broken += _precedence(message, newsletter=newsletter)
@@ -267,6 +273,15 @@ def _m6(message: Message) -> Iterator[str]:
         yield f"M6: the parser complains: {[_name(defect) for defect in defects]}"
 
 
+def _m6_text(message: Message) -> Iterator[str]:
+    yield from _m6_part(message.parsed, message.body)
+    if message.parsed.defects:
+        yield f"M6: the parser complains: {[_name(defect) for defect in message.parsed.defects]}"
+    for link in TEXT_URL.findall(message.text):
+        if not link.startswith(f"{message.site_url}/"):
+            yield f"M20: a link leads elsewhere: {link}"
+
+
 def _m6_part(part: EmailMessage, content: bytes) -> Iterator[str]:
     kind = part.get_content_type()
     if (part.get_content_charset() or "").lower() != "utf-8":
@@ -349,13 +364,18 @@ def _m10(message: Message) -> Iterator[str]:
         rf"<{own}/u/[a-z2-7]{{26}}>", uris[0]
     ):
         yield f"M10: List-Unsubscribe is not our one-click address, once: {value}"
-    if any(not re.fullmatch(r"<mailto:[^<>\s]+>", uri) for uri in uris[1:]):
-        yield f"M10: after the web address only mailto may follow: {value}"
+    token = uris[0].rpartition("/")[2].strip(">")
+    address = re.escape(f"unsubscribe+{token}@{settings.BOUNCE_DOMAIN}")
+    if len(uris) > 2 or any(not re.fullmatch(rf"<mailto:{address}>", uri) for uri in uris[1:]):
+        yield f"M10: after the web address only mailto with the same token may follow: {value}"
     if message.all("List-Unsubscribe-Post") != ["List-Unsubscribe=One-Click"]:
         yield "M10: List-Unsubscribe-Post is not List-Unsubscribe=One-Click, once."
-    for name in ("List-Unsubscribe", "List-Unsubscribe-Post"):
-        if any(len(field.lines) > 1 for field in message.fields if field.name == name):
-            yield f"M5: {name} is folded."
+    for field in message.fields:
+        whole = [f"{field.name}: {uris[0]}", *uris[1:]] if field.name == "List-Unsubscribe" else []
+        if whole and [line.decode().strip(" ,") for line in field.lines] != whole:
+            yield "M5: List-Unsubscribe is folded elsewhere than between its addresses."
+        if field.name == "List-Unsubscribe-Post" and len(field.lines) > 1:
+            yield "M5: List-Unsubscribe-Post is folded."
 
 
 def _m12(message: Message) -> Iterator[str]:
@@ -396,7 +416,8 @@ def _m14(message: Message) -> Iterator[str]:
 
 def _m15(message: Message) -> Iterator[str]:
     address = message.one("List-Unsubscribe").strip("<>").partition(">")[0]
-    if not address or address not in message.links or address not in message.text:
+    in_html = message.is_text or address in message.links
+    if not address or not in_html or address not in message.text:
         yield "M15: the unsubscribe link of the header is not in both parts."
     wanted = {
         "the reason": r"You confirmed .+ on \d{1,2} [A-Z][a-z]+ \d{4}",
@@ -404,7 +425,10 @@ def _m15(message: Message) -> Iterator[str]:
         "the postal address": re.escape(settings.POSTAL_ADDRESS),
         "the contact": re.escape(settings.CONTACT_ADDRESS),
     }
-    for part, content in (("text", message.one_line_text), ("HTML", message.html_text)):
+    written = {"text": message.one_line_text, "HTML": message.html_text}
+    if message.is_text:
+        del written["HTML"]
+    for part, content in written.items():
         for what, pattern in wanted.items():
             if not re.search(pattern, content):
                 yield f"M15: {what} is missing in the {part}."
@@ -413,8 +437,9 @@ def _m15(message: Message) -> Iterator[str]:
 def _m16(message: Message) -> Iterator[str]:
     if message.tree.xpath("//img"):
         yield "M16: a service mail has a picture."
-    if any("/articles/" in link for link in message.links):
-        yield "M16: a service mail has an article."
+    asks = any(path in link for link in message.links for path in ("/confirm/", "/address/"))
+    if asks and any("/articles/" in link for link in message.links):
+        yield "M16: a confirmation has an article."
     names = {field.name.lower() for field in message.fields}
     if names & {"list-unsubscribe", "list-id", "precedence"}:
         yield "M16: a service mail has headers of a newsletter."

@@ -316,11 +316,14 @@ class Service:
         return json.loads(self.manage("queue_status", "--json"))
 
     def wait_until_quiet(self, *, seconds: float = MAIL_WITHIN) -> None:
-        """Until no edition is under way and no service mail waits."""
+        """Until no edition has anything to do now and no service mail waits."""
 
         def quiet() -> bool:
             status = self.queue()
-            return not (status["editions"].keys() - AT_REST or status["service_mails_due"])
+            editions = status["editions"]
+            busy = editions.get("sending", 0) - status["waiting_for_hours"]
+            moving = editions.keys() - AT_REST - {"sending"}
+            return not (moving or busy or status["service_mails_due"])
 
         assert comes_true(quiet, seconds=seconds), self.queue()
 

@@ -11,6 +11,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.paginator import InfinitePaginator as EndlessPaginator
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxSelectMultiple
 from unfold.widgets import UnfoldAdminSelectWidget as Select
+from unfold.widgets import UnfoldAdminTextareaWidget as Textarea
 from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ReadOnlyInline",
     "Select",
     "TextInput",
+    "Textarea",
     "UserChangeForm",
     "UserCreationForm",
 ]

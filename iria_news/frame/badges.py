@@ -5,15 +5,19 @@ from django.utils.safestring import SafeString
 
 # The word carries the meaning; the colour only helps to find it.
 BADGES = {
-    "good": {"published", "active", "sent", "done", "confirmed", "open"},
-    "moving": {"approved", "freezing", "rendering", "ready", "sending", "leased"},
+    "good": {"published", "active", "sent", "done", "confirmed", "open", "applied", "taken"},
+    "moving": {
+        *("approved", "freezing", "rendering", "ready", "sending", "leased", "calling"),
+        *("checking", "applying", "undoing"),
+    },
     "waiting": {
+        "checked",
         *("draft", "pending", "paused", "waiting", "deferred", "resent", "asked"),
         *("slowed", "on trial"),
     },
     "bad": {
         *("failed", "stuck", "uncertain", "withdrawn", "suppressed", "complaint"),
-        *("held", "suspended"),
+        *("held", "suspended", "failing", "given up"),
     },
 }
 

@@ -3,11 +3,13 @@
 import logging
 import re
 
-TOKEN_PATH = re.compile(r"(/(?:u|confirm|preferences|undo)/)[^/\s\"'>]+")
+TOKEN_PATH = re.compile(
+    r"(/(?:u|confirm|preferences|undo|less|address|editions/private)/)[^/\s\"'>]+"
+)
 
 
 class MaskTokens(logging.Filter):
-    """Replaces what follows /u/, /confirm/, /preferences/ and /undo/ in a record's words."""
+    """Replaces what follows /u/, /confirm/, /preferences/ ... in a record's words."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):

@@ -88,9 +88,23 @@ UNFOLD: dict[str, Any] = {
                 "title": "Readers",
                 "items": [
                     _entry("Subscribers", "group", "subscribers.subscriber"),
+                    {
+                        "title": "Imports",
+                        "icon": "upload_file",
+                        "link": reverse_lazy("admin:subscribers_subscriberimport_changelist"),
+                        "permission": _who_may("subscribers.import_subscribers"),
+                    },
                     _entry("Suppressions", "block", "subscribers.suppression"),
                     _entry("Consent", "fact_check", "subscribers.consentevent"),
                     _entry("Service mails", "mark_email_read", "subscribers.servicemail"),
+                ],
+            },
+            {
+                "title": "Programs of others",
+                "items": [
+                    _entry("API keys", "key", "subscribers.apikey"),
+                    _entry("Webhooks", "webhook", "subscribers.webhookendpoint"),
+                    _entry("Webhook calls", "call_made", "subscribers.webhookcall"),
                 ],
             },
             {

@@ -8,7 +8,7 @@ import functools
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import cssutils
@@ -27,7 +27,7 @@ inlinings = 0  # how often premailer ran in this process
 
 @dataclass(frozen=True)
 class Body:
-    """What a mail says, twice. The HTML has its styles inlined."""
+    """What a mail says, twice. The HTML has its styles inlined; it is empty in a text-only mail."""
 
     subject: str
     text: str
@@ -36,12 +36,19 @@ class Body:
 
 def render_body(folder: str, context: Mapping[str, object]) -> Body:
     """Render templates/email/<folder>. Same values, same body; one run of premailer."""
+    body = render_text(folder, context)
+    values = {**_sender(), **context, "subject": body.subject}
+    html = _engine(escape=True).render_to_string(f"email/{folder}/body.html", values)
+    return replace(body, html=inline(html))
+
+
+def render_text(folder: str, context: Mapping[str, object]) -> Body:
+    """The same mail for who wants no HTML: without it, and without premailer."""
     values = {**_sender(), **context}
     written = _engine(escape=False).render_to_string(f"email/{folder}/subject.txt", values)
     values["subject"] = subject = headers.checked(headers.one_line(written))
     text = _engine(escape=False).render_to_string(f"email/{folder}/body.txt", values)
-    html = _engine(escape=True).render_to_string(f"email/{folder}/body.html", values)
-    return Body(subject, _tidied(text), inline(html))
+    return Body(subject, _tidied(text), html="")
 
 
 def inline(html: str) -> str:

@@ -69,6 +69,14 @@ def raw(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
+def uris(*addresses: str) -> str:
+    """URIs in angle brackets as a value: each whole, and on a line of its own from the second on.
+
+    RFC 2369: commas part them. None is cut, so that also a reader who does not unfold finds them.
+    """
+    return ",\r\n ".join(f"<{checked(address)}>" for address in addresses)
+
+
 def date(at: datetime) -> str:
     """RFC 5322 3.3 with a numeric zone, in UTC."""
     return format_datetime(at.astimezone(UTC).replace(microsecond=0))

@@ -46,6 +46,11 @@ def boundary(*parts: bytes) -> str:
     return "=_" + hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
+PLAIN_ALONE = (  # the header fields of a message that is one text/plain part
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+)
+
+
 def content_type(boundary: str) -> str:
     return f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
 

@@ -53,12 +53,13 @@ def web_server() -> Child:
 
 
 def workers() -> list[Child]:
-    """Three Celery workers, so that nothing waits for what it does not need.
+    """Celery workers, so that nothing waits for what it does not need.
 
     Sending keeps a process busy for a minute and a half; the next edition is written down and
-    rendered beside it; and a person who waits for a confirmation waits for neither.
+    rendered beside it; a person who waits for a confirmation waits for neither; and a webhook
+    endpoint that does not answer makes nobody wait.
     """
-    return [sending_worker(), preparing_worker(), confirming_worker()]
+    return [sending_worker(), preparing_worker(), confirming_worker(), calling_worker()]
 
 
 def sending_worker() -> Child:
@@ -72,6 +73,10 @@ def preparing_worker() -> Child:
 
 def confirming_worker() -> Child:
     return _worker("confirming", "confirm,tick", processes=1)
+
+
+def calling_worker() -> Child:
+    return _worker("calling", "webhooks", processes=1)
 
 
 def beat() -> Child:

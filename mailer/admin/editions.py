@@ -28,7 +28,6 @@ from subscribers.models import Newsletter
 
 COHORTS_SHOWN = 20
 EVENTS_SHOWN = 20
-PUBLIC_STATES = [EditionState.SENDING, EditionState.PAUSED, EditionState.DONE]
 
 
 @admin.register(Edition)
@@ -127,11 +126,14 @@ class EditionAdmin(admin_base.ReadOnlyAdmin):
         everything = sum(edition.items.values_list("bit", flat=True))
         wanted = request.GET.get("list", "")
         articles = int(wanted) & everything if wanted.isdecimal() else everything
+        is_text = "text" in request.GET
         context = {
             **self.admin_site.each_context(request),
             "title": f"Preview of {edition}",
             "back": reverse("admin:mailer_edition_change", args=[pk]),
-            "body": rendering.preview(edition, articles) if articles else None,
+            "body": rendering.preview(edition, articles, is_text=is_text) if articles else None,
+            "list": articles,
+            "is_text": is_text,
         }
         return TemplateResponse(request, "admin/mailer/edition/preview.html", context)
 
@@ -175,7 +177,7 @@ def page_of(edition: Edition) -> dict[str, object]:
         "can_pause": edition.state in editions.UNDER_WAY,
         "can_resume": edition.state == EditionState.PAUSED,
         "can_cancel": edition.state not in AT_REST,
-        "is_public": edition.state in PUBLIC_STATES and not edition.newsletter.is_private,
+        "is_public": Edition.objects.public().filter(pk=edition.pk).exists(),
     }
 
 

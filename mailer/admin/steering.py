@@ -61,7 +61,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
             return redirect(request.path)
         return _said(request, edition, done=done, success="Approved.")
     titles = list(edition.items.order_by("bit").values_list("article__title", flat=True))
-    readers = editions.expected_readers(edition.newsletter)
+    readers = editions.expected_readers_of(edition)
     question = Question(
         title="Approve",
         question=f"Approve {edition}?",
@@ -189,7 +189,7 @@ def _edition(request: HttpRequest, pk: int, permission: str) -> Edition:
 def _left(edition: Edition) -> int:
     """Mails not settled yet; before the freeze, the readers who may get one."""
     if edition.frozen_at is None:
-        return editions.expected_readers(edition.newsletter)
+        return editions.expected_readers_of(edition)
     by_state = ledger.read(edition.pk).by_state
     return sum(by_state[state] for state in OPEN)
 

@@ -1,8 +1,10 @@
 """What the page of an edition says about its way: state, bar, both sums of the ledger."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from django.db.models import Count
+from django.db.models import Count, Max, Min, Q
+from django.db.models.functions import Now
 
 from mailer import editions, ledger
 from mailer.ledger import Ledger
@@ -28,7 +30,18 @@ EXCLUDED_BECAUSE = {
     "suppressed": "we stopped writing to them",
     "no_articles": "nothing in it is on their topics",
     "nothing_new": "they have had it all",
+    "paused": "they have paused their mails",
 }
+
+
+@dataclass(frozen=True)
+class Waves:
+    """The moments at which the parts of an edition are released, as readers chose their hours."""
+
+    number: int
+    released: int
+    next_at: datetime | None  # None: all are released
+    last_at: datetime
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class Totals:
     ledger: Ledger
     excluded: list[tuple[str, int]]  # in words, how many
     reasons: list[tuple[str, str, int]] = field(default_factory=list)  # state, reason, how many
+    waves: Waves | None = None  # before the freeze nobody knows them
 
     @property
     def left(self) -> int:
@@ -74,7 +88,7 @@ class Totals:
 
 
 def read(edition: Edition) -> Totals:
-    """Count, in four statements whatever the number of deliveries."""
+    """Count, in five statements whatever the number of deliveries."""
     books = ledger.read(edition.pk)
     excluded = [
         (EXCLUDED_BECAUSE.get(reason, reason), count) for reason, count in books.excluded.items()
@@ -85,6 +99,22 @@ def read(edition: Edition) -> Totals:
         ledger=books,
         excluded=excluded,
         reasons=_reasons(edition) if books.deliveries else [],
+        waves=_waves(edition) if books.deliveries else None,
+    )
+
+
+def _waves(edition: Edition) -> Waves | None:
+    ahead = Q(release_at__gt=Now())
+    found = edition.waves.aggregate(
+        number=Count("pk"),
+        ahead=Count("pk", filter=ahead),
+        next_at=Min("release_at", filter=ahead),
+        last_at=Max("release_at"),
+    )
+    if not found["number"]:
+        return None
+    return Waves(
+        found["number"], found["number"] - found["ahead"], found["next_at"], found["last_at"]
     )
 
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from mailer import ledger
 from mailer.deliveries import leases, reaping
 from mailer.models import (
+    OPEN,
     Batch,
     BatchState,
     Delivery,
@@ -17,6 +18,8 @@ from mailer.models import (
     EditionQuerySet,
     EditionState,
 )
+from subscribers.models import EventKind
+from subscribers.webhooks import events
 
 log = logging.getLogger(__name__)
 
@@ -65,32 +68,45 @@ def finish() -> int:
     """Call editions done whose every delivery is settled and whose books balance; return how many.
 
     "Nothing left to do" is no proof: a count of rows is. Books that do not balance, and batches
-    that no worker survives, pause the edition with the reason.
+    that no worker survives, pause the edition with the reason. For the latter the waves that are
+    still to come are not waited for: a person has that much longer to look.
     """
-    unfinished = Batch.objects.filter(edition=OuterRef("pk")).exclude(
-        state__in=[BatchState.DONE, BatchState.STUCK]
-    )
-    finished = 0
-    for edition in Edition.objects.sending().exclude(Exists(unfinished)):
-        finished += _finish(edition)
-    return finished
+    batches = Batch.objects.filter(edition=OuterRef("pk"))
+    stuck = Exists(batches.filter(state=BatchState.STUCK))
+    sending = Edition.objects.sending()
+    for edition in sending.filter(stuck, ~Exists(batches.unfinished().released())):
+        _pause_stuck(edition)
+    return sum(_finish(edition) for edition in sending.filter(~Exists(batches.unfinished())))
+
+
+def _pause_stuck(edition: Edition) -> None:
+    stuck = edition.batches.filter(state=BatchState.STUCK).count()
+    _pause(edition, f"{stuck} batches lost their worker {reaping.LOSSES_TO_STUCK} times running.")
 
 
 def _finish(edition: Edition) -> bool:
-    stuck = edition.batches.filter(state=BatchState.STUCK).count()
-    if stuck:
-        _pause(
-            edition, f"{stuck} batches lost their worker {reaping.LOSSES_TO_STUCK} times running."
-        )
-        return False
     with transaction.atomic():
         books = ledger.read(edition.pk)
         if books.settled:
             sending = Edition.objects.filter(pk=edition.pk, state=EditionState.SENDING)
-            return bool(sending.update(state=EditionState.DONE, finished_at=Now()))
+            if not sending.update(state=EditionState.DONE, finished_at=Now()):
+                return False
+            _tell(edition, books)
+            return True
     log.error("the ledger does not balance: %s", books)
     _pause(edition, "The ledger does not balance. Run verify_ledger and keep its output.")
     return False
+
+
+def _tell(edition: Edition, books: ledger.Ledger) -> None:
+    """Let the endpoints know that it is done, and what became of its deliveries."""
+    settled = {state: n for state, n in books.by_state.items() if state not in OPEN}
+    events.emit(
+        EventKind.EDITION_SENT,
+        newsletter=edition.newsletter,
+        edition={"slug": edition.slug, "subject": edition.subject},
+        deliveries=settled,
+    )
 
 
 def _pause(edition: Edition, reason: str) -> None:

@@ -36,9 +36,16 @@ def _reason(edition: Edition) -> str:
             "Choose another one, or add it to SUBMISSION_SERVERS, then resume."
         )
     since = edition.resumed_at or edition.started_at or timezone.now()
-    if since < timezone.now() - TRIED_FOR and (reason := guard.breaker_open_too_long(server)):
+    if (reason := guard.breaker_open_too_long(server)) and _has_tried(edition, since):
         return reason
     return guard.complaint_rate_too_high(server) if _complained(since) else ""
+
+
+def _has_tried(edition: Edition, since: datetime) -> bool:
+    """Whether it has had mails to send for long enough: it may only wait for readers' hours."""
+    long_ago = timezone.now() - TRIED_FOR
+    waiting = edition.batches.unfinished().filter(wave__release_at__lt=long_ago)
+    return since < long_ago and waiting.exists()
 
 
 def _complained(since: datetime) -> bool:

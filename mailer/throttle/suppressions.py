@@ -71,19 +71,23 @@ def _reopen(suppressions: Sequence[int], *, source: str) -> None:
     ended = Subscription.objects.filter(
         Exists(cause), ~Exists(same_place), ended_by=SuppressionReason.GONE
     ).exclude(confirmed_at=None)
-    places = list(ended.select_for_update(of=["self"]))
+    told = ended.select_related("subscriber", "newsletter").prefetch_related("topics")
+    places = list(told.select_for_update(of=["self"]))
     Subscription.objects.filter(pk__in=[place.pk for place in places]).update(
         ended_at=None, ended_by=""
     )
-    ConsentEvent.objects.bulk_create(
-        ConsentEvent(
-            subscriber_id=place.subscriber_id,
-            newsletter_id=place.newsletter_id,
-            kind=ConsentKind.CHANGED,
-            wording=consent.NONE,
-            source=source[:200],
-        )
-        for place in places
+    consent.record_all(
+        [
+            ConsentEvent(
+                subscriber=place.subscriber,
+                newsletter=place.newsletter,
+                kind=ConsentKind.CHANGED,
+                wording=consent.NONE,
+                source=source[:200],
+                topics=consent.slugs(place.topics.all()),
+            )
+            for place in places
+        ]
     )
 
 

@@ -1,7 +1,16 @@
 """The desk of those who look after readers."""
 
-from subscribers.admin import people, records, suppressions
+from subscribers.admin import api_keys, imports, people, records, suppressions, webhooks
 from subscribers.admin.newsletters import NewsletterAdmin
 from subscribers.admin.people import subscribers_of
 
-__all__ = ["NewsletterAdmin", "people", "records", "subscribers_of", "suppressions"]
+__all__ = [
+    "NewsletterAdmin",
+    "api_keys",
+    "imports",
+    "people",
+    "records",
+    "subscribers_of",
+    "suppressions",
+    "webhooks",
+]

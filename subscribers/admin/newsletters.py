@@ -6,11 +6,13 @@ import zoneinfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.urls import URLPattern, path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from iria_news.frame import admin_base
+from iria_news.frame import admin_base, plain_text
 from subscribers import counting, offers
+from subscribers.admin import inviting
 from subscribers.models import (
     Newsletter,
 )
@@ -26,7 +28,7 @@ class ZoneInput(admin_base.TextInput):
         return format_html('{}<datalist id="zones">{}</datalist>', field, options)
 
 
-class NewsletterForm(forms.ModelForm):
+class NewsletterForm(plain_text.Named, forms.ModelForm):
     class Meta:
         model = Newsletter
         fields = "__all__"  # noqa: DJ007  # the fieldsets of the page choose
@@ -78,6 +80,16 @@ class NewsletterAdmin(admin_base.ModelAdmin):
         ("What", {"fields": [("min_articles", "max_articles", "look_back_days")]}),
         ("How", {"fields": [("approval", "server"), "in_doubt", ("is_active", "is_private")]}),
     ]
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            *(
+                path(f"<int:pk>/{act}/", wrap(page), name=f"subscribers_newsletter_{act}")
+                for act, page in inviting.PAGES.items()
+            ),
+            *super().get_urls(),
+        ]
 
     @admin.display(description="Comes")
     def comes(self, newsletter) -> str:

@@ -1,65 +1,45 @@
-"""Subscribers: found, read, suppressed. Nothing of theirs is edited here."""
+"""Subscribers: found and listed. Nothing of theirs is edited; acts stand on pages of their own."""
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from iria_news.frame import admin_base, asking, badges
-from subscribers import addresses, consent, suppression
-from subscribers.admin.suppressions import NoteForm
+from iria_news.frame import admin_base, badges
+from subscribers import addresses, finding
+from subscribers.admin import acts, adding, finding_form, notes, timeline
 from subscribers.models import (
-    ConsentEvent,
-    ServiceMail,
     Subscriber,
-    SubscriberState,
     Subscription,
     Suppression,
-    SuppressionReason,
 )
 
 FOUND_AT_MOST = 50  # subscribers; whoever finds more types more of the address
 
 
-class SubscriptionInline(admin_base.ReadOnlyInline):
-    model = Subscription
-    fields = ["newsletter", "followed", "created_at", "confirmed_at", "ended_at", "ended_by"]
-    readonly_fields = fields
-    ordering = ["ended_at", "pk"]
+class SubscriberList(ChangeList):
+    """A list that is narrowed by a form above it, which works without a script."""
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        queryset = super().get_queryset(request)
-        return queryset.select_related("newsletter").prefetch_related("topics")
+    def get_filters_params(self, params=None) -> dict:
+        others = super().get_filters_params(params)
+        return {name: of for name, of in others.items() if name not in finding_form.NAMES}
 
-    @admin.display(description="Topics")
-    def followed(self, subscription) -> str:
-        return ", ".join(topic.name for topic in subscription.topics.all())
-
-
-class ConsentInline(admin_base.ReadOnlyInline):
-    model = ConsentEvent
-    verbose_name_plural = "consent"
-    fields = ["at", "kind", "newsletter", "words", "source", "topics"]
-    readonly_fields = fields
-    ordering = ["-at", "-pk"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ConsentEvent]:
-        return super().get_queryset(request).select_related("newsletter")
-
-    @admin.display(description="In which words")
-    def words(self, event) -> str:
-        return consent.WORDINGS.get(event.wording, event.wording)
-
-
-class ServiceMailInline(admin_base.ReadOnlyInline):
-    model = ServiceMail
-    fields = ["kind", "state", "asked_at", "attempts", "reason", "settled_at", "used_at"]
-    readonly_fields = fields
-    ordering = ["-pk"]
+    def get_queryset(self, request: HttpRequest, exclude_parameters=None) -> QuerySet[Subscriber]:
+        rows = super().get_queryset(request, exclude_parameters)
+        self.finding = finding_form.FindingForm(request.GET)
+        self.has_active_filters = self.has_active_filters or self.finding.asks_for_something()
+        open_ones = Subscription.objects.open().select_related("newsletter")
+        stopped = Suppression.objects.filter(address_hash=OuterRef("address_hash"))
+        return (
+            finding.narrow(rows, self.finding.criteria())
+            .annotate(stopped=Exists(stopped))
+            .prefetch_related(Prefetch("subscriptions", open_ones, to_attr="open_subscriptions"))
+        )
 
 
 @admin.register(Subscriber)
@@ -69,32 +49,21 @@ class SubscriberAdmin(admin_base.ReadOnlyAdmin):
     paginator = admin_base.EndlessPaginator
     empty_list = "No subscribers yet. The first signs up by the form below every article."
     list_display = ["address_or_number", "state_badge", "newsletters", "created_at", "confirmed_at"]
-    list_filter = ["state", "subscriptions__newsletter", "language"]
+    sortable_by = ["address_or_number"]  # the others have no index: each page would sort them all
     ordering = ["-pk"]
     list_per_page = 50
-    fields = [
-        ("address", "name"),
-        ("state", "is_suppressed"),
-        ("language", "created_at", "confirmed_at"),
-    ]
-    readonly_fields = ["is_suppressed"]
-    inlines = [SubscriptionInline, ConsentInline, ServiceMailInline]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscriber]:
-        open_ones = Subscription.objects.open().select_related("newsletter")
-        stopped = Suppression.objects.filter(address_hash=OuterRef("address_hash"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(stopped=Exists(stopped))
-            .prefetch_related(Prefetch("subscriptions", open_ones, to_attr="open_subscriptions"))
-        )
+    def has_add_permission(self, request: HttpRequest, *_args) -> bool:
+        return request.user.has_perm("subscribers.add_subscriber")
+
+    def get_changelist(self, *_args, **_kwargs) -> type[SubscriberList]:
+        return SubscriberList
 
     @admin.display(description="Subscriber", ordering="address_key")
     def address_or_number(self, subscriber) -> str:
         return subscriber.address or str(subscriber)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description="State")
     def state_badge(self, subscriber) -> SafeString:
         return badges.badge("suppressed" if subscriber.stopped else subscriber.state)
 
@@ -102,17 +71,31 @@ class SubscriberAdmin(admin_base.ReadOnlyAdmin):
     def newsletters(self, subscriber) -> str:
         return ", ".join(str(held.newsletter) for held in subscriber.open_subscriptions)
 
-    @admin.display(description="Suppressed")
-    def is_suppressed(self, subscriber) -> str:
-        return "yes, no mail goes there" if subscriber.stopped else "no"
-
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
+        name = "subscribers_subscriber_{}".format
         return [
-            path("find/", wrap(require_POST(self.find)), name="subscribers_subscriber_find"),
-            path("<int:pk>/suppress/", wrap(self.suppress), name="subscribers_subscriber_suppress"),
+            path("find/", wrap(require_POST(self.find)), name=name("find")),
+            *(
+                path(f"<int:pk>/{act}/", wrap(page), name=name(act.replace("-", "_")))
+                for act, page in {**acts.PAGES, **notes.PAGES}.items()
+            ),
             *super().get_urls(),
         ]
+
+    def add_view(self, request: HttpRequest, *_args, **_kwargs) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        return adding.page(request)
+
+    def change_view(self, request: HttpRequest, object_id: str, *_args, **_kwargs) -> HttpResponse:
+        """One person: how things stand, and how they came to. It is only ever read."""
+        if request.method == "POST" or not self.has_view_permission(request):
+            raise PermissionDenied
+        subscriber = self.get_object(request, object_id)
+        if subscriber is None:
+            return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+        return timeline.page(request, subscriber)
 
     def find(self, request: HttpRequest) -> HttpResponseRedirect:
         """Go to the subscriber of an address, or to the list of those it begins."""
@@ -129,38 +112,6 @@ class SubscriberAdmin(admin_base.ReadOnlyAdmin):
             messages.info(request, f"More than {FOUND_AT_MOST} match; these are the first.")
         numbers = ",".join(str(number) for number in found[:FOUND_AT_MOST])
         return redirect(f"{everybody}?pk__in={numbers}")
-
-    def suppress(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """GET asks, POST stops every mail to this address."""
-        if not request.user.has_perm("subscribers.add_suppression"):
-            raise PermissionDenied
-        subscriber = get_object_or_404(
-            Subscriber.objects.exclude(state=SubscriberState.ERASED), pk=pk
-        )
-        back = reverse("admin:subscribers_subscriber_change", args=[pk])
-        form = NoteForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            done = suppression.suppress(
-                subscriber.address_hash,
-                SuppressionReason.OPERATOR,
-                note=form.cleaned_data["note"],
-            )
-            messages.success(
-                request, "Stopped: no more mail." if done else "It was stopped before."
-            )
-            return redirect(back)
-        question = asking.Question(
-            title="Suppress",
-            question=f"Stop every mail to {subscriber.address}?",
-            sentences=[
-                "All subscriptions end now.",
-                "Only a new sign-up with confirmation, by its reader, lifts it again.",
-            ],
-            button="Stop mail to 1 address",
-            back=back,
-            is_grave=True,
-        )
-        return asking.ask(request, question, form)
 
 
 def subscribers_of(typed: str) -> list[int]:

@@ -18,6 +18,7 @@ from subscribers.models.integrations import (
     CallState,
     EventKind,
     WebhookCall,
+    WebhookCallQuerySet,
     WebhookEndpoint,
     WebhookEvent,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Suppression",
     "SuppressionReason",
     "WebhookCall",
+    "WebhookCallQuerySet",
     "WebhookEndpoint",
     "WebhookEvent",
     "Weekday",

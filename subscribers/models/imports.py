@@ -57,6 +57,10 @@ class SubscriberImport(models.Model):
     class Meta:
         ordering = ["-pk"]
         verbose_name = "import"
+        permissions = [
+            ("import_subscribers", "Can import subscribers from a file"),
+            ("export_subscribers", "Can export subscribers to a file"),
+        ]
 
     def __str__(self) -> str:
         return f"Import {self.pk}: {self.name}"

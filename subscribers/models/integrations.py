@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.contrib.auth.models import User
 from django.db import models
-from django.db.models import Q
 from django.db.models.functions import Now
 
 from subscribers.models.people import Subscriber
@@ -40,7 +39,9 @@ class EventKind(models.TextChoices):
     UNSUBSCRIBED = "subscriber.unsubscribed", "left a newsletter"
     BOUNCED = "subscriber.bounced", "the mailbox is gone"
     COMPLAINED = "subscriber.complained", "reported a mail as spam"
+    ERASED = "subscriber.erased", "asked to be erased; the number only"
     EDITION_SENT = "edition.sent", "an edition is done"
+    TEST = "webhook.test", "somebody pressed “Send a test”"
 
 
 class WebhookEndpoint(models.Model):
@@ -51,9 +52,18 @@ class WebhookEndpoint(models.Model):
     secret = models.CharField(
         max_length=80, editable=False, help_text="whsec_...; both sides sign and check with it."
     )
+    previous_secret = models.CharField(
+        max_length=80, blank=True, db_default="", default="", editable=False
+    )
+    previous_until = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Until then both secrets sign."
+    )
     events = models.JSONField(default=list, help_text="What it wants to be told.")
     is_active = models.BooleanField(default=True)
     off_because = models.CharField(max_length=200, blank=True, editable=False)
+    failing_since = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="The first failure after the last success."
+    )
     created_by = models.ForeignKey(User, models.PROTECT, related_name="+", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -72,6 +82,9 @@ class WebhookEvent(models.Model):
     payload = models.JSONField()
     at = models.DateTimeField(db_default=Now())
 
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="webhook_events_by_age")]
+
     def __str__(self) -> str:
         return f"{self.kind} {self.uid}"
 
@@ -81,6 +94,16 @@ class CallState(models.TextChoices):
     CALLING = "calling"  # a worker is at it; not_before is when it is taken for dead
     TAKEN = "taken"  # answered 2xx
     GIVEN_UP = "given_up"
+
+
+class WebhookCallQuerySet(models.QuerySet["WebhookCall"]):
+    def due(self) -> WebhookCallQuerySet:
+        """To be made now. What an endpoint that is off should have been told waits for it."""
+        return self.filter(state=CallState.WAITING, not_before__lte=Now(), endpoint__is_active=True)
+
+    def left_behind(self) -> WebhookCallQuerySet:
+        """Under way for too long: `not_before` is then when its worker is taken for dead."""
+        return self.filter(state=CallState.CALLING, not_before__lte=Now())
 
 
 class WebhookCall(models.Model):
@@ -94,15 +117,15 @@ class WebhookCall(models.Model):
     answer = models.CharField(max_length=120, blank=True, help_text="Of the last try, in words.")
     settled_at = models.DateTimeField(null=True, blank=True)
 
+    objects = WebhookCallQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["endpoint", "event"], name="an_endpoint_is_told_once"),
         ]
         indexes = [
             models.Index(
-                fields=["not_before"],
-                name="webhook_calls_open",
-                condition=Q(state__in=["waiting", "calling"]),
+                fields=["state", "endpoint", "not_before"], name="webhook_calls_by_endpoint"
             ),
         ]
 

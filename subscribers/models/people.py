@@ -106,6 +106,8 @@ class Subscriber(models.Model):
             ),
         ]
         indexes = [
+            # A bounce knows the mark of an address, not its reader.
+            models.Index(fields=["address_hash"], name="subscribers_by_hash"),
             models.Index(
                 fields=["paused_until"],
                 name="subscribers_who_paused",
@@ -116,6 +118,11 @@ class Subscriber(models.Model):
                 name="subscribers_by_import",
                 condition=Q(imported_by__isnull=False),
             ),
+        ]
+        permissions = [
+            ("mail_link_to_subscriber", "Can mail a subscriber their preferences link"),
+            ("download_subscriber", "Can download all we know of a subscriber"),
+            ("erase_subscriber", "Can erase a subscriber"),
         ]
 
     def __str__(self) -> str:
@@ -178,6 +185,10 @@ class Subscription(models.Model):
                 name="subscriptions_by_import",
                 condition=Q(imported_by__isnull=False),
             ),
+        ]
+        permissions = [
+            ("end_subscription", "Can end a subscription on request"),
+            ("invite_subscription", "Can invite readers to a private newsletter"),
         ]
 
     def __str__(self) -> str:

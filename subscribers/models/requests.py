@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
+
+TRY_AGAIN_AFTER = timedelta(hours=1)
 
 
 class RequestKind(models.TextChoices):
     JOIN = "join"  # newsletters and topics
     LINK = "link"  # the mail with the preferences link
+
+
+class SignUpRequestQuerySet(models.QuerySet["SignUpRequest"]):
+    def waiting(self) -> SignUpRequestQuerySet:
+        """To be acted on: untried, or failed an hour ago."""
+        return self.filter(Q(failed_at__isnull=True) | Q(failed_at__lt=Now() - TRY_AGAIN_AFTER))
 
 
 class SignUpRequest(models.Model):
@@ -25,6 +36,11 @@ class SignUpRequest(models.Model):
     source = models.CharField(max_length=200)
     wording = models.CharField(max_length=20, blank=True)
     at = models.DateTimeField(db_default=Now())
+    failed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When acting on it failed; the others went on."
+    )
+
+    objects = SignUpRequestQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"Sign-up request {self.pk}"

@@ -1,18 +1,13 @@
 """The admin in a real Chromium: its scripts run under our policy, and totals move by themselves."""
 
 import os
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
-from django.conf import settings as configured
 from django.urls import reverse
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Page
 
-from tests.admin.conftest import Newsroom, fill
+from tests.admin.conftest import CHROMIUM
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser"])), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True),
@@ -32,29 +27,6 @@ PAGES = [
     "subscribers_suppression_add",
     "auth_user_changelist",
 ]
-
-
-@dataclass
-class Desk:
-    browser: BrowserContext
-    newsroom: Newsroom
-
-
-@pytest.fixture
-def desk(live_server, admin_client, settings) -> Iterator[Desk]:
-    """A browser that is logged in. Rows and session are made before it starts: beside its loop
-    Django would open a second connection for this thread, and leave it open.
-    """
-    newsroom = fill()
-    session = admin_client.cookies[configured.SESSION_COOKIE_NAME].value
-    settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME = "session", "csrf"
-    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = False  # it speaks http
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(base_url=live_server.url)
-        context.add_cookies([{"name": "session", "value": session, "url": live_server.url}])
-        yield Desk(context, newsroom)
-        browser.close()
 
 
 def complaints(page: Page) -> list[str]:

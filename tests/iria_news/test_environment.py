@@ -17,6 +17,10 @@ def email_url(value: str) -> SubmissionServer:
     return environment.submission_server(value, RUN)
 
 
+def embed_origins(value: str) -> list[str]:
+    return environment.origins("EMBED_ORIGINS", value.split(","))
+
+
 def redis_url(value: str) -> tuple[str, str]:
     return environment.redis_urls(value, RUN)
 
@@ -41,6 +45,16 @@ def redis_url(value: str) -> tuple[str, str]:
         (environment.check_database_url, "iria.sqlite3", "DATABASE_URL starts with nothing://"),
         (environment.check_database_url, "postgres://h", "DATABASE_URL names no database."),
         (environment.check_database_url, "postgres://u:p@h:x/iria", "DATABASE_URL cannot be read."),
+        (
+            embed_origins,
+            "https://a.example.org/news",
+            "EMBED_ORIGINS holds 'https://a.example.org/",
+        ),
+        (embed_origins, "*", "EMBED_ORIGINS holds '*', but it takes sites such as"),
+        (embed_origins, "'self'", "EMBED_ORIGINS holds"),
+        (embed_origins, "http://a.example.org", "EMBED_ORIGINS holds"),
+        (embed_origins, "https://a.example.org; script-src *", "EMBED_ORIGINS holds"),
+        (embed_origins, "https://*", "EMBED_ORIGINS holds"),
         (redis_url, "127.0.0.1:6379", "REDIS_URL starts with"),
         (redis_url, "http://127.0.0.1", "REDIS_URL starts with http://"),
         (redis_url, "redis://", "REDIS_URL names no host."),
@@ -112,6 +126,16 @@ def test_a_submission_server_does_not_print_its_password():
 )
 def test_redis_url_is_spelled_for_both_its_readers(value, for_redis, for_celery):
     assert redis_url(value) == (for_redis, for_celery)
+
+
+def test_sites_with_frames_are_read_in_small_letters_and_without_blanks():
+    value = "https://WWW.example.org, https://*.example.net:8443,,http://localhost:8080"
+
+    assert embed_origins(value) == [
+        "https://www.example.org",
+        "https://*.example.net:8443",
+        "http://localhost:8080",
+    ]
 
 
 def test_a_last_slash_of_site_url_is_dropped():

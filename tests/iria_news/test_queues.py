@@ -30,5 +30,6 @@ def test_every_task_is_known_to_the_routes():
 
     assert {settings.CELERY_TASK_ROUTES.get(name, {}).get("queue") for name in ours} <= {
         *("tick", "freeze", "render", "send"),
+        "webhooks",
         None,  # the default queue, or the pattern of service mails
     }

@@ -7,6 +7,7 @@ from iria_news import mail
 from mailer import contents, messages, rendering
 from mailer.contents import Facts, Item, Picture
 from mailer.models import Edition, EditionArticle
+from subscribers import links
 from subscribers.models import Cadence, Weekday
 from tests.factories import make_article, make_newsletter, make_topic, utc
 
@@ -153,7 +154,7 @@ ALERT = replace(
 
 
 def private() -> Facts:
-    return replace(FACTS, is_private=True, browser_url="")
+    return replace(FACTS, is_private=True, browser_url=links.edition_url(7))
 
 
 def many(count: int) -> list[Item]:
@@ -183,6 +184,14 @@ def compiled(facts: Facts = FACTS, items: list[Item] = ITEMS) -> messages.Compil
     mark = rendering.mark_for(facts, items)
     body = rendering.compose(facts, items, mark=mark)
     return messages.compile(messages.head(facts, body.subject, mark=mark), body, mark=mark)
+
+
+def compiled_text(facts: Facts = FACTS, items: list[Item] = ITEMS) -> messages.Compiled:
+    """The same for readers who want no HTML."""
+    mark = rendering.mark_for(facts, items)
+    body = rendering.compose(facts, items, mark=mark, is_text=True)
+    head = messages.head(facts, body.subject, mark=mark)
+    return messages.compile_text(head, body, mark=mark)
 
 
 def make_edition(items: list[Item] = ITEMS, **newsletter: object) -> Edition:

@@ -188,7 +188,7 @@ def test_a_page_takes_the_same_number_of_statements_for_any_number_of_readers(
             audience(newsletter, 1, topics[: 1 + number % 3])
         edition = open_now(newsletter)
         editions.begin_freezing(edition)
-        with django_assert_max_num_queries(60) as captured:
+        with django_assert_max_num_queries(80) as captured:
             cohorts.freeze(edition.pk)
         counts.append(len(captured))
         Edition.objects.filter(pk=edition.pk).update(state=EditionState.CANCELLED)

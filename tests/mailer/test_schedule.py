@@ -81,3 +81,83 @@ def test_a_newsletter_made_at_noon_does_not_send_this_mornings_edition():
     fresh = newsletter(created_at=now - timedelta(minutes=1))
 
     assert schedule.due_slot(fresh, now=now) is None
+
+
+def first_look_at_the_clock(hour: int, zone: str, after: datetime) -> datetime:
+    """When somebody who looks at the clock each minute sees the hour come, or passed over."""
+    clock, instant = ZoneInfo(zone), after
+    while True:
+        shown, before = (
+            at.astimezone(clock).replace(tzinfo=None)
+            for at in (instant, instant - timedelta(minutes=1))
+        )
+        if before < shown.replace(hour=hour, minute=0) <= shown:
+            return instant
+        instant += timedelta(minutes=1)
+
+
+HOURS = [
+    # Zone, hour, the edition is due, the reader's wave (all UTC).
+    ("Europe/Berlin", 7, "2026-11-23 06:00", "2026-11-23 06:00"),  # this very instant
+    ("Europe/Berlin", 6, "2026-11-23 06:00", "2026-11-24 05:00"),  # an hour ago: tomorrow
+    ("Europe/Berlin", 2, "2026-03-28 12:00", "2026-03-29 01:00"),  # skipped: the end of the gap
+    ("Europe/Berlin", 3, "2026-03-28 12:00", "2026-03-29 01:00"),  # which is when the clock shows 3
+    ("Europe/Berlin", 2, "2026-10-24 12:00", "2026-10-25 00:00"),  # repeated: the first
+    ("Europe/Berlin", 2, "2026-10-25 00:30", "2026-10-26 01:00"),  # the first has passed
+    ("America/New_York", 2, "2026-03-08 05:00", "2026-03-08 07:00"),
+    ("America/New_York", 1, "2026-11-01 04:00", "2026-11-01 05:00"),
+    ("America/New_York", 1, "2026-11-01 05:30", "2026-11-02 06:00"),
+    ("Australia/Lord_Howe", 2, "2026-10-03 12:00", "2026-10-03 15:30"),  # half an hour forward
+    ("Australia/Lord_Howe", 2, "2026-04-04 12:00", "2026-04-04 15:30"),  # 01:30 to 02:00 twice
+    ("Africa/Casablanca", 2, "2026-02-14 12:00", "2026-02-15 01:00"),  # Ramadan: back, 02:00 twice
+    ("Africa/Casablanca", 2, "2026-03-21 12:00", "2026-03-22 02:00"),  # and forward after it
+    ("Asia/Tokyo", 7, "2026-11-23 06:00", "2026-11-23 22:00"),
+    ("Pacific/Kiritimati", 7, "2026-11-23 06:00", "2026-11-23 17:00"),  # tomorrow's date there
+    ("Europe/Kiev", 7, "2026-11-23 06:00", "2026-11-24 05:00"),  # as it was spelled until 2022
+    ("Asia/Kathmandu", 0, "2026-11-23 06:00", "2026-11-23 18:15"),  # three quarters of an hour
+]
+
+
+@pytest.mark.parametrize(("zone", "hour", "due", "expected"), HOURS)
+def test_a_local_hour_is_the_first_such_instant_from_when_the_edition_is_due(
+    zone, hour, due, expected
+):
+    assert schedule.at_wall_time(time(hour), ZoneInfo(zone), after=utc(due)) == utc(expected)
+
+
+@pytest.mark.parametrize(("zone", "hour", "due", "expected"), HOURS)
+def test_the_table_says_what_the_clock_on_the_wall_says(zone, hour, due, expected):
+    assert first_look_at_the_clock(hour, zone, utc(due)) == utc(expected)
+
+
+@pytest.mark.parametrize("zone", sorted({zone for zone, *_ in HOURS}))
+@pytest.mark.parametrize("day", range(0, 366, 7))
+def test_nobody_waits_much_longer_than_a_day_for_their_hour(zone, day):
+    due = utc("2026-01-01 06:00") + timedelta(days=day)
+
+    waits = [
+        schedule.at_wall_time(time(hour), ZoneInfo(zone), after=due) - due for hour in range(24)
+    ]
+
+    assert min(waits) >= timedelta(0)
+    assert max(waits) < timedelta(hours=25)
+
+
+@pytest.mark.parametrize("name", ["", "No/Such", "Europe", "../etc/passwd", "x" * 40, "\0"])
+def test_a_zone_that_is_none_is_passed_over(name):
+    assert schedule.zone_of(name, "Asia/Tokyo") == ZoneInfo("Asia/Tokyo")
+    assert schedule.zone_of(name) == ZoneInfo("UTC")
+
+
+@pytest.mark.parametrize(
+    ("zone", "now", "expected"),
+    [
+        ("Europe/Berlin", "2026-11-23 05:00", "2026-11-23 05:00"),
+        ("Europe/Berlin", "2026-11-23 04:59", "2026-11-22 05:00"),
+        ("Pacific/Kiritimati", "2026-11-23 06:00", "2026-11-22 16:00"),
+    ],
+)
+def test_the_latest_wall_time_has_passed_or_is_now(zone, now, expected):
+    latest = schedule.latest_wall_time(time(6, 0), ZoneInfo(zone), upto=utc(now))
+
+    assert latest == utc(expected)

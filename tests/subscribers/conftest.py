@@ -13,20 +13,8 @@ from django.utils import timezone
 
 from iria_news.environment import SubmissionServer
 from iria_news.frame import form_age
-from subscribers.views import joining
+from subscribers import receiving
 from tests.sink import Sink
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many sign-ups in one test need not wait; the test about the pace asks for it."""
-    if "at_real_pace" not in request.fixturenames:
-        monkeypatch.setattr(joining, "EVEN_PACE", 0)
-
-
-@pytest.fixture
-def at_real_pace() -> float:
-    return joining.EVEN_PACE
 
 
 @pytest.fixture
@@ -41,10 +29,14 @@ def sink(tmp_path: Path, settings) -> Iterator[Sink]:
 
 @pytest.fixture
 def sign_up(client: Client) -> Callable[..., HttpResponse]:
-    """Send the sign-up form ten seconds after it was shown."""
+    """Send the sign-up form ten seconds after it was shown, and let the worker act on it."""
 
-    def send(email: str = "mara@example.org", **fields: object) -> HttpResponse:
-        return client.post("/subscribe/", {"email": email, "form_age": aged(seconds=10), **fields})
+    def send(
+        email: str = "mara@example.org", *, path: str = "/subscribe/", **fields: object
+    ) -> HttpResponse:
+        response = client.post(path, {"email": email, "form_age": aged(seconds=10), **fields})
+        receiving.process()
+        return response
 
     return send
 

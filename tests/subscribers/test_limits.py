@@ -2,9 +2,10 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.utils import timezone
+from redis.connection import Connection, UnixDomainSocketConnection
 
+from iria_news import ephemeral
 from subscribers import addresses, limits
 
 
@@ -67,9 +68,63 @@ def test_a_network_is_an_ipv4_address_or_an_ipv6_64(remote, forwarded, proxies, 
     assert limits.network(remote, forwarded, proxies=proxies) == network
 
 
+def test_a_network_of_ipv6_is_counted_as_a_whole():
+    for number in range(20):
+        each = limits.network(f"2001:db8:1:2::{number:x}", "", proxies=0)
+        count(f"mara{number}@example.org", network=each)
+
+    with pytest.raises(limits.TooMany):
+        count(network=limits.network("2001:db8:1:2:ffff::9", "", proxies=0))
+    count(network=limits.network("2001:db8:1:3::1", "", proxies=0))
+
+
+def test_a_program_with_a_key_has_no_network_but_every_other_limit():
+    for number in range(25):
+        count(f"mara{number}@example.org", network=None)
+    for _ in range(9):
+        count("mara1@example.org", network=None)
+
+    with pytest.raises(limits.TooMany, match="This address"):
+        count("mara1@example.org", network=None)
+
+
+def test_counting_is_one_question_to_redis(monkeypatch):
+    count()  # Redis knows the script from now on
+    asked = []
+    send = Connection.send_packed_command
+
+    def counted(self, command, *arguments, **named):
+        asked.append(command)
+        return send(self, command, *arguments, **named)
+
+    monkeypatch.setattr(Connection, "send_packed_command", counted)
+    monkeypatch.setattr(UnixDomainSocketConnection, "send_packed_command", counted)
+    count()
+
+    assert len(asked) == 1
+
+
+def test_a_redis_that_was_emptied_learns_the_script_again():
+    count()
+    ephemeral.client().script_flush()
+
+    for _ in range(9):
+        count()
+    with pytest.raises(limits.TooMany):
+        count()
+
+
+def test_a_counter_ends_an_hour_after_its_first_try():
+    count()
+    client = ephemeral.client()
+
+    for name in client.keys("iria-limit:*"):
+        assert 3_590_000 < client.pttl(name) <= 3_600_000
+
+
 def test_no_address_stands_in_redis_in_clear():
     count()
-    client = cache._cache.get_client()
+    client = ephemeral.client()
 
     names = b" ".join(client.keys("*"))
     assert names

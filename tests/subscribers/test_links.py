@@ -20,6 +20,8 @@ def make_all(number=7):
         "preferences": token_of(links.preferences_url(number, now)),
         "confirm": token_of(links.confirm_url(number, now)),
         "undo": token_of(links.undo_url(number, now)),
+        "address": token_of(links.new_address_url(number, now)),
+        "less": links.less_url(number, now, "weekly").split("/")[-3],
     }
 
 
@@ -28,6 +30,8 @@ READERS = {
     "preferences": links.read_preferences,
     "confirm": links.read_confirm,
     "undo": links.read_undo,
+    "address": links.read_new_address,
+    "less": links.read_less,
 }
 
 
@@ -80,6 +84,8 @@ def test_links_lead_where_the_pages_are(settings):
         ("confirm", timedelta(days=3)),
         ("preferences", timedelta(days=180)),
         ("undo", timedelta(days=1)),
+        ("address", timedelta(days=3)),
+        ("less", timedelta(days=1)),
     ],
 )
 def test_a_dated_link_ends_when_its_time_is_over(purpose, works_for):
@@ -122,3 +128,18 @@ def test_a_secret_that_is_no_longer_known_signs_nothing(settings):
 
     with pytest.raises(links.BadLink):
         links.read_unsubscribe(token)
+
+
+def test_a_mail_can_be_sent_to_the_same_token_as_the_page(settings):
+    settings.BOUNCE_DOMAIN = "b.ir-ia.example"
+    address = links.unsubscribe_address(7)
+
+    assert address == f"unsubscribe+{token_of(links.unsubscribe_url(7))}@b.ir-ia.example"
+    assert len(address.partition("@")[0]) <= 64
+
+
+def test_when_a_preferences_link_was_made_can_be_read_from_it():
+    now = timezone.now().replace(microsecond=0)
+    assert links.preferences_issued_at(token_of(links.preferences_url(7, now))) == now
+    with pytest.raises(links.BadLink):
+        links.preferences_issued_at(make_all()["confirm"])

@@ -3,10 +3,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscribers import retention, tasks
+from subscribers import erasure, moving, retention, tasks
 from subscribers.models import (
     ConsentEvent,
     ConsentKind,
+    Leaving,
     ServiceMail,
     ServiceMailKind,
     ServiceMailState,
@@ -14,7 +15,7 @@ from subscribers.models import (
     SubscriberState,
     Subscription,
 )
-from tests.factories import make_subscriber, make_subscription
+from tests.factories import make_newsletter, make_subscriber, make_subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -83,3 +84,58 @@ def test_settled_service_mails_are_forgotten_after_a_month_by_the_hourly_task():
     tasks.housekeep()
 
     assert list(ServiceMail.objects.order_by("pk")) == kept
+
+
+# --- who left, and who was erased ----------------------------------------------------------------
+
+
+def test_reasons_for_leaving_are_kept_for_a_year():
+    newsletter = make_newsletter()
+    for days in (364, 366):
+        Leaving.objects.create(newsletter=newsletter, reason="often", on=days_ago(days).date())
+
+    assert retention.forget(timezone.now())["reasons for leaving"] == 1
+
+
+def make_event(subscriber, days, **fields):
+    fields = {"kind": ConsentKind.CONFIRMED, "wording": "none", "source": "/", **fields}
+    return ConsentEvent.objects.create(subscriber=subscriber, at=days_ago(days), **fields)
+
+
+def test_consent_is_kept_while_mail_goes_out_and_a_month_after(settings):
+    reader = make_subscription().subscriber
+    left = make_subscription(ended_at=days_ago(30), ended_by="page").subscriber
+    for subscriber in (reader, left):
+        make_event(subscriber, 400)
+    make_event(left, 30, kind=ConsentKind.LEFT)
+    what = "consent events of people who left"
+
+    assert retention.forget(timezone.now())[what] == 0
+    assert retention.forget(days_ago(-2))[what] == 2  # the clock moved on by two days
+    assert ConsentEvent.objects.get().subscriber == reader
+    settings.CONSENT_KEPT_DAYS = 365
+    make_event(left, 40, kind=ConsentKind.LEFT)
+    assert retention.forget(timezone.now())[what] == 0
+
+
+def test_when_an_address_was_changed_is_kept_while_an_old_link_could_be_used():
+    left = make_subscription(ended_at=days_ago(100), ended_by="page").subscriber
+    make_event(left, 100, source=moving.MOVED)
+
+    retention.forget(timezone.now())
+    assert moving.moved_at(left.pk)
+    retention.forget(days_ago(-81))
+    assert not moving.moved_at(left.pk)
+
+
+def test_the_file_of_an_erased_person_goes_like_any_other_and_leftovers_at_once():
+    erased = make_subscriber()
+    erasure.erase(erased, source="preferences")
+    make_mail(erased)
+
+    counts = retention.forget(timezone.now())
+    assert counts["rows of erased people"] == 1
+    assert ConsentEvent.objects.count() == 1
+    retention.forget(days_ago(-32))
+    assert not ConsentEvent.objects.exists()
+    assert Subscriber.objects.get().state == SubscriberState.ERASED

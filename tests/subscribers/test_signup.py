@@ -1,6 +1,16 @@
+from datetime import timedelta
+
 import pytest
 
-from subscribers import addresses, confirmation, consent, preferences, signup, suppression
+from subscribers import (
+    addresses,
+    confirmation,
+    consent,
+    preferences,
+    service_mails,
+    signup,
+    suppression,
+)
 from subscribers.models import (
     Cadence,
     ConsentEvent,
@@ -63,19 +73,65 @@ def test_a_subscription_follows_only_what_its_newsletter_carries():
     assert topics_of(Subscription.objects.get()) == {"africa"}
 
 
-def test_asking_again_replaces_the_wish_and_mails_nothing_within_15_minutes():
+def later(**age):
+    """As if all mails so far had been asked for so much earlier."""
+    for mail in ServiceMail.objects.all():
+        mail.asked_at -= timedelta(**age)
+        mail.save()
+
+
+def test_a_second_sign_up_never_changes_what_a_mailed_link_begins():
     daily, weekly = make_newsletter(), make_newsletter(cadence=Cadence.WEEKLY, weekday=5)
     europe, africa = make_topic("Europe"), make_topic("Africa")
-
     ask(newsletters=[daily], topics=[europe])
+    link = ServiceMail.objects.get()
+
     ask("MARA@example.org", newsletters=[weekly], topics=[africa])
 
+    assert ServiceMail.objects.get() == link  # within 15 minutes no second mail is granted
+    assert ConsentEvent.objects.count() == 1
+    confirmation.confirm(link, source="/confirm/")
+    subscription = Subscription.objects.active().get()
+    assert subscription.newsletter == daily
+    assert topics_of(subscription) == {"europe"}
+
+
+def test_with_a_new_mail_the_wish_is_replaced_and_earlier_links_are_used_up():
+    daily, weekly = make_newsletter(), make_newsletter(cadence=Cadence.WEEKLY, weekday=5)
+    europe, africa = make_topic("Europe"), make_topic("Africa")
+    ask(newsletters=[daily], topics=[europe])
+    later(minutes=20)
+
+    ask("MARA@example.org", newsletters=[weekly], topics=[africa])
+
+    assert Subscriber.objects.count() == 1
+    first, second = ServiceMail.objects.order_by("pk")
+    with pytest.raises(confirmation.LinkUsed):
+        confirmation.confirm(first, source="/confirm/")
+    assert not Subscription.objects.active().exists()
+    confirmation.confirm(second, source="/confirm/")
     subscription = Subscription.objects.get()
     assert subscription.newsletter == weekly
     assert topics_of(subscription) == {"africa"}
-    assert Subscriber.objects.count() == 1
-    assert ServiceMail.objects.count() == 1
-    assert ConsentEvent.objects.count() == 2
+
+
+def test_replaced_wishes_count_as_unanswered():
+    daily, europe = make_newsletter(), make_topic("Europe")
+    for _ in range(9):
+        ask(newsletters=[daily], topics=[europe])
+        later(hours=25)
+
+    assert ServiceMail.objects.count() == service_mails.UNANSWERED
+
+
+def test_the_mail_me_my_link_form_leaves_earlier_links_working():
+    ask(newsletters=[make_newsletter()], topics=[make_topic("Europe")])
+    later(minutes=20)
+    signup.ask_for_link(addresses.parse("mara@example.org"))
+
+    first, _ = ServiceMail.objects.order_by("pk")
+    confirmation.confirm(first, source="/confirm/")
+    assert Subscription.objects.active().count() == 1
 
 
 def test_a_readers_choices_stay_and_they_are_told_at_most_once_a_day():

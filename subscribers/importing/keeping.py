@@ -1,0 +1,93 @@
+"""Files of imports on disk: below DATA_DIR/imports, for nobody else's eyes, and not for long."""
+
+import os
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TextIO
+
+from django.conf import settings
+from django.db.models import Q
+
+from subscribers.importing.encodings import BadFile
+from subscribers.importing.reading import LIMIT_BYTES
+from subscribers.models import ImportState, SubscriberImport
+
+KEPT_FOR = timedelta(days=30)  # after an import is settled
+DRAFT = ".new"  # how names end of files that are being written
+DRAFTS_FOR = timedelta(days=1)  # no worker writes so long: this one was killed
+SETTLED = [ImportState.CHECKED, ImportState.APPLIED, ImportState.UNDONE, ImportState.FAILED]
+
+
+def folder() -> Path:
+    place: Path = settings.DATA_DIR / "imports"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place
+
+
+def keep(chunks: Iterable[bytes]) -> str:
+    """Keep an upload; return its name below `folder`. Raises BadFile, and keeps nothing, if it is
+    too large. The name is ours: what its sender called it never becomes a path."""
+    path = folder() / f"{secrets.token_hex(16)}.csv"
+    size = 0
+    try:
+        with os.fdopen(_create(path), "wb") as file:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > LIMIT_BYTES:
+                    raise BadFile(
+                        f"It has more than {LIMIT_BYTES // 1_000_000} MB, which is the most. "
+                        "Split it."
+                    )
+                file.write(chunk)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path.name
+
+
+def path_of(job: SubscriberImport) -> Path:
+    return folder() / job.path
+
+
+def refused_path_of(job: SubscriberImport) -> Path:
+    return folder() / f"{Path(job.path).stem}-refused.csv"
+
+
+def opened_for_us(path: Path) -> TextIO:
+    """Open anew, readable by us alone."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(_create(path), "w", encoding="utf-8-sig", newline="")
+
+
+def copy_for_us(lines: Iterable[str], path: Path) -> None:
+    with opened_for_us(path) as file:
+        file.writelines(lines)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def forget_files(now: datetime) -> int:
+    """Delete the files of imports that were settled 30 days before; say of how many imports.
+
+    The rows and their counts stay. An upload that was checked and never applied goes as well.
+    """
+    before = now - KEPT_FOR
+    old = SubscriberImport.objects.filter(
+        Q(undone_at__lt=before)
+        | Q(undone_at__isnull=True, applied_at__lt=before)
+        | Q(undone_at__isnull=True, applied_at__isnull=True, created_at__lt=before),
+        state__in=SETTLED,
+    ).exclude(path="", refused_path="")
+    for draft in folder().glob(f"*{DRAFT}"):
+        if datetime.fromtimestamp(draft.stat().st_mtime, UTC) < now - DRAFTS_FOR:
+            draft.unlink(missing_ok=True)
+    number = 0
+    for job in old:
+        for name in filter(None, (job.path, job.refused_path)):
+            (folder() / name).unlink(missing_ok=True)
+        number += SubscriberImport.objects.filter(pk=job.pk).update(path="", refused_path="")
+    return number

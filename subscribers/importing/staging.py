@@ -1,0 +1,154 @@
+"""A page of rows as a temporary table, so that the rest of the work is done in sets.
+
+Holds everything in which the two databases differ here.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from subscribers.importing.pages import Page, Plan
+from subscribers.importing.vocabulary import Vocabulary
+from subscribers.models import Proof
+
+# A line is one row's wish for one newsletter.
+LINE = {
+    "number": "integer",  # of the row
+    "newsletter_id": "bigint",
+    "choice": "integer",
+    "address": "text",
+    "key": "text",
+    "hash": "text",
+    "name": "text",
+    "language": "text",
+    "zone": "text",
+    "hour": "smallint",
+    "consented_at": "timestamp with time zone",
+    "source": "text",
+    "said": "text",
+}
+LATER = {"person_id": "bigint", "is_ours": "boolean", "state": "text", "outcome": "text"}
+CHOICE = {"choice": "integer", "slugs": "text"}
+FOLLOWED = {"choice": "integer", "topic_id": "bigint"}
+TABLES = {"import_line": LINE | LATER, "import_choice": CHOICE, "import_followed": FOLLOWED}
+LONGEST_SLUGS = 500  # characters, as the column of a consent event holds
+
+
+def is_postgresql() -> bool:
+    return bool(connection.vendor == "postgresql")
+
+
+def execute(sql: str, params: Iterable[Any] = ()) -> int:
+    """Run one statement; return how many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(params))
+        return int(cursor.rowcount)
+
+
+def fetch(sql: str, params: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(params))
+        return list(cursor.fetchall())
+
+
+def instant(at: datetime | None) -> Any:
+    """A point in time as a parameter: SQLite keeps text."""
+    return connection.ops.adapt_datetimefield_value(at) if at else None
+
+
+def now() -> str:
+    """SQL for this instant, as Django writes it."""
+    return "clock_timestamp()" if is_postgresql() else "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+
+
+def each_later(start: str, step: timedelta, number: str) -> str:
+    """SQL for an instant: a parameter, and so many steps after it as an expression says."""
+    seconds = step.total_seconds()
+    if is_postgresql():
+        return f"({start}::timestamptz + ({number}) * interval '{seconds} seconds')"
+    shift = f"(({number}) * {seconds}) || ' seconds'"
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', {start}, {shift})"
+
+
+def locked() -> str:
+    """SQL that keeps the rows of a SELECT for us. SQLite has one writer and needs none."""
+    return "FOR UPDATE" if is_postgresql() else ""
+
+
+def analyze() -> None:
+    """Have PostgreSQL look at the page, or it joins ten thousand lines as if they were one."""
+    if is_postgresql():
+        for table in TABLES:
+            execute(f"ANALYZE {table}")
+
+
+class Staging:
+    """The temporary tables of one pass. Used in `with`; they belong to this connection alone."""
+
+    def __init__(self, plan: Plan, words: Vocabulary) -> None:
+        self._plan = plan
+        self._words = words
+        self._choices = 0  # of the vocabulary, written down so far
+
+    def __enter__(self) -> "Staging":
+        for table, columns in TABLES.items():
+            execute(f"DROP TABLE IF EXISTS {table}")
+            typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+            execute(f"CREATE TEMPORARY TABLE {table} ({typed})")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if connection.is_usable() and not connection.needs_rollback:
+            for table in TABLES:
+                execute(f"DROP TABLE IF EXISTS {table}")
+
+    def fill(self, page: Page) -> None:
+        """Put this page in place of the last."""
+        # DELETE would leave the rows of every earlier page to be passed over, until a vacuum.
+        execute("TRUNCATE import_line" if is_postgresql() else "DELETE FROM import_line")
+        _insert("import_line", LINE, self._lines(page))
+        fresh = list(enumerate(self._words.choices))[self._choices :]
+        self._choices += len(fresh)
+        slugs = [(number, _slugs([topic.slug for topic in topics])) for number, topics in fresh]
+        followed = [(number, topic.pk) for number, topics in fresh for topic in topics]
+        _insert("import_choice", CHOICE, slugs)
+        _insert("import_followed", FOLLOWED, followed)
+
+    def _lines(self, page: Page) -> Iterator[tuple[Any, ...]]:
+        kept = self._plan.proof == Proof.KEPT
+        for row in page.wanted:
+            proved = kept and row.consented_at is not None
+            address = row.address
+            for newsletter, choice in row.places:
+                yield (
+                    *(row.number, newsletter, choice, address.address, address.key, address.hash),
+                    *(row.name, row.language or "en", row.zone, row.hour),
+                    instant(row.consented_at) if proved else None,
+                    row.consent_source if proved else self._plan.source,
+                    row.said,
+                )
+
+
+def _insert(table: str, columns: dict[str, str], lines: Iterable[tuple[Any, ...]]) -> None:
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        if is_postgresql():
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for line in lines:
+                    copy.write_row(line)
+            return
+        marks = ", ".join(["%s"] * len(columns))
+        cursor.executemany(
+            f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608  # names of ours
+            list(lines),
+        )
+
+
+def _slugs(slugs: list[str]) -> str:
+    """As many whole slugs as the column holds; an ellipsis says that there were more."""
+    text = ",".join(slugs)
+    if len(text) <= LONGEST_SLUGS:
+        return text
+    return text[: LONGEST_SLUGS - 1].rpartition(",")[0] + "…"
