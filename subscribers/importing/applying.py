@@ -30,7 +30,7 @@ def write(job: SubscriberImport) -> tuple[dict[Outcome, int], int]:
     Nobody's state changes, and no place that is there or has ended is touched.
     """
     judge(job.pk)
-    staging.analyze()
+    staging.prepare_to_write()
     _people(job.pk)
     _places(job.pk)
     _topics(job.pk)
