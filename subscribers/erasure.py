@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from iria_news.articles.models import Language
 from subscribers import consent, inbound
+from subscribers.importing import keeping
 from subscribers.models import (
     ConsentEvent,
     ConsentKind,
@@ -62,6 +63,7 @@ def erase(subscriber: Subscriber, *, source: str) -> bool:
             defaults={"reason": SuppressionReason.ERASURE, "note": ""},
         )
         inbound.forget_person(subscriber)
+        keeping.forget_person(subscriber.address, subscriber.address_key or "")
         _forget_requests(subscriber)
         _clean_events(subscriber)
         consent.record(subscriber, ConsentKind.ERASED, wording=consent.ERASE, source=source)

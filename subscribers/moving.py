@@ -4,7 +4,7 @@ Whoever asks learns nothing about the new address: all that depends on it happen
 that is mailed there.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
@@ -112,9 +112,13 @@ def moved_at(subscriber_id: int) -> datetime | None:
 
 
 def is_before_move(subscriber_id: int, issued_at: datetime) -> bool:
-    """Whether a link made then belongs to an earlier address. Links know whole seconds only."""
+    """Whether a link made then may belong to an earlier address.
+
+    Links know whole seconds only, rounded down: one of the very second of the change is refused,
+    whichever mailbox it went to. The page about it offers a fresh one.
+    """
     moved = moved_at(subscriber_id)
-    return moved is not None and issued_at < moved - timedelta(seconds=1)
+    return moved is not None and issued_at < moved
 
 
 def _let_go_of(subscriber: Subscriber) -> None:

@@ -70,6 +70,29 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
+def forget_person(address: str, address_key: str) -> None:
+    """Delete what an erased reader may stand in: files that nobody reads any more.
+
+    What was uploaded for an import that is done serves nothing but a look back, so it goes whole.
+    Refused rows are there to be mended, and go only if one of them names the address. A file that
+    still waits to be applied stays: the Suppression keeps the reader out of it.
+    """
+    done = SubscriberImport.objects.filter(state__in=[ImportState.APPLIED, ImportState.UNDONE])
+    for job in done.exclude(path=""):
+        path_of(job).unlink(missing_ok=True)
+    spellings = (address.casefold(), address_key)
+    for job in SubscriberImport.objects.exclude(refused_path=""):
+        refused = folder() / job.refused_path
+        if refused.is_file() and _names(refused, spellings):
+            refused.unlink(missing_ok=True)
+            SubscriberImport.objects.filter(pk=job.pk).update(refused_path="")
+
+
+def _names(path: Path, spellings: tuple[str, str]) -> bool:
+    with path.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
+        return any(spelling in line.casefold() for line in lines for spelling in spellings)
+
+
 def forget_files(now: datetime) -> int:
     """Delete the files of imports that were settled 30 days before; say of how many imports.
 

@@ -1,5 +1,6 @@
 """A change of address: asked for beside the preferences, proved behind a link to the new one."""
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
@@ -55,7 +56,8 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
             subscriber = moving.confirm(service_mail)
         except moving.LinkUsed as error:
             raise links.BadLink from error
-        fresh = links.preferences_url(subscriber.pk, timezone.now())
+        # Of the next second: links of this one may belong to the old address.
+        fresh = links.preferences_url(subscriber.pk, timezone.now() + timedelta(seconds=1))
         return SeeOther(f"{urlsplit(fresh).path}?done=moved")
     context = {
         "old_masked": addresses.masked(service_mail.subscriber.address),

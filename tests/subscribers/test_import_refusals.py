@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from subscribers import erasure
 from subscribers.importing import jobs, keeping
 from subscribers.models import ImportState, Subscriber, SubscriberImport
 from tests import factories
@@ -137,3 +138,26 @@ def test_an_upload_over_the_limit_is_not_kept(daily, monkeypatch):
 
     assert list(keeping.folder().iterdir()) == []
     assert not SubscriberImport.objects.exists()
+
+
+def test_the_erased_are_in_no_file_of_an_import_that_is_done(daily):
+    job = applied("email\nmara@example.org\nMARA@example.org x\n", daily)
+    upload, refused = keeping.path_of(job), keeping.refused_path_of(job)
+    assert "mara@" in upload.read_text()
+    assert "MARA@" in refused.read_text("utf-8-sig")
+
+    erasure.erase(Subscriber.objects.get(), source="preferences")
+
+    assert not upload.exists()
+    assert not refused.exists()
+    job.refresh_from_db()
+    assert job.refused_path == ""
+
+
+def test_rows_of_others_are_left_to_be_mended(daily):
+    applied("email\nmara@example.org\n", daily)
+    other = applied("email\nsam.example.org\n", daily)
+
+    erasure.erase(Subscriber.objects.get(), source="preferences")
+
+    assert keeping.refused_path_of(other).exists()

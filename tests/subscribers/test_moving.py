@@ -247,5 +247,7 @@ def test_when_an_address_was_changed_is_remembered_to_the_second(daily):
     )
     moved = moving.moved_at(daily.subscriber_id)
 
-    assert moving.is_before_move(daily.subscriber_id, moved - timedelta(seconds=2))
-    assert not moving.is_before_move(daily.subscriber_id, moved.replace(microsecond=0))
+    this_second = moved.replace(microsecond=0)
+    assert moving.is_before_move(daily.subscriber_id, this_second - timedelta(seconds=1))
+    assert moving.is_before_move(daily.subscriber_id, this_second) is bool(moved.microsecond)
+    assert not moving.is_before_move(daily.subscriber_id, this_second + timedelta(seconds=1))

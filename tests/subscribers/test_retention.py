@@ -139,3 +139,20 @@ def test_the_file_of_an_erased_person_goes_like_any_other_and_leftovers_at_once(
     retention.forget(days_ago(-32))
     assert not ConsentEvent.objects.exists()
     assert Subscriber.objects.get().state == SubscriberState.ERASED
+
+
+@pytest.mark.parametrize(("asked_days_ago", "stays"), [(2, True), (8, False)])
+def test_a_wish_of_a_reader_waits_for_the_mail_that_an_import_put_off(asked_days_ago, stays):
+    now = timezone.now()
+    wish = make_subscription(
+        subscriber=make_subscriber(), confirmed=False, since=now - timedelta(days=10)
+    )
+    ServiceMail.objects.create(
+        subscriber=wish.subscriber,
+        kind=ServiceMailKind.CONFIRMATION,
+        asked_at=now - timedelta(days=asked_days_ago),
+    )
+
+    retention.forget(now)
+
+    assert Subscription.objects.filter(pk=wish.pk).exists() is stays

@@ -258,3 +258,18 @@ def test_logs_name_rows_and_codes_but_no_address(sink, caplog):
 
     assert f"Service mail {mail.pk}, try 1: 550 5.1.1" in caplog.text
     assert "@" not in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_mail_that_an_import_put_off_is_no_answer_to_who_asks_today():
+    subscriber = make_subscription(confirmed=False).subscriber
+    tomorrow = timezone.now() + timedelta(days=1)
+    ServiceMail.objects.create(
+        subscriber=subscriber,
+        kind=ServiceMailKind.CONFIRMATION,
+        asked_at=tomorrow,
+        not_before=tomorrow,
+    )
+
+    assert service_mails.ask_to_confirm(subscriber)
+    assert not service_mails.ask_to_confirm(subscriber)  # one in a quarter of an hour, as ever
