@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from mailer import editions, monitoring, schedule
+from mailer import composing, editions, monitoring, schedule
 from mailer.models import Edition, EditionState
 from subscribers.models import Newsletter
 
@@ -88,5 +88,5 @@ def _coming(now: datetime) -> list[Coming]:
     for newsletter in active:
         slot = schedule.next_slot(newsletter, after=now)
         wall = slot.astimezone(ZoneInfo(newsletter.zone)) if slot else None
-        coming.append(Coming(newsletter, wall, len(editions.fresh_articles(newsletter, slot=now))))
+        coming.append(Coming(newsletter, wall, len(composing.fresh_articles(newsletter, slot=now))))
     return sorted(coming, key=lambda entry: (entry.slot is None, entry.slot or now))

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from iria_news.articles import writing
 from iria_news.articles.models import Article, ArticleState, Topic
-from mailer import contents, dialect, editions, messages, rendering
+from mailer import approving, composing, contents, dialect, messages, opening, rendering
 from mailer.models import Cohort, Delivery, Edition
 from subscribers.models import Cadence, Newsletter, Subscriber, Subscription
 
@@ -131,7 +131,7 @@ def _open_edition(
 ) -> Edition:
     """Give each topic an article, and another one, until a message is as large as asked for."""
     _make_articles(topics, size)
-    edition = editions.open_edition(newsletter, slot=timezone.now(), hold=True)
+    edition = opening.open_edition(newsletter, slot=timezone.now(), hold=True)
     assert edition is not None
     one_choice = topics[:followed]
     while (
@@ -139,9 +139,9 @@ def _open_edition(
         and edition.items.count() + len(topics) <= newsletter.max_articles
     ):
         _make_articles(topics, size)
-        editions.compose(edition)
+        composing.compose(edition)
     edition.refresh_from_db()
-    editions.approve(edition, content_hash=edition.content_hash, by=None)
+    approving.approve(edition, content_hash=edition.content_hash, by=None)
     edition.refresh_from_db()
     return edition
 

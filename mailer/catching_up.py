@@ -16,7 +16,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 
 from iria_news.articles.models import Article
-from mailer import audience, dialect, editions, schedule, wording
+from mailer import approving, audience, composing, dialect, editions, schedule, wording
 from mailer.models import Edition, EditionArticle, EditionKind, EditionState
 from subscribers.models import Approval, Newsletter
 
@@ -144,7 +144,7 @@ def _open(
                 expires_at=slot + editions.EXPIRES_AFTER,
                 priority=BEHIND,
             )
-            editions.write_items(edition, best_of(newsletter, first, last))
+            composing.write_items(edition, best_of(newsletter, first, last))
             _take_in(edition, groups, now)
             _release(edition)
     except IntegrityError:  # another tick was faster; who came back meanwhile has the next slot
@@ -178,7 +178,7 @@ def _take_in(edition: Edition, groups: Sequence[_Group], now: datetime) -> None:
 def _release(edition: Edition) -> None:
     """No person needs to approve it: it carries what was published, or approved, before."""
     if edition.items.exists():
-        editions.approve(edition, content_hash=edition.content_hash, by=None)
+        approving.approve(edition, content_hash=edition.content_hash, by=None)
         return
     Edition.objects.filter(pk=edition.pk).update(
         state=EditionState.SKIPPED,
@@ -200,7 +200,7 @@ def best_of(newsletter: Newsletter, first: date, last: date) -> list[Article]:
     wanted = Q(pk__in=ranks.keys())
     if newsletter.approval == Approval.AUTOMATIC:
         wanted |= Q(published_at__gte=since, published_at__lt=until)
-    articles = editions.carried(newsletter).filter(wanted).newest_first()
+    articles = composing.carried(newsletter).filter(wanted).newest_first()
     ordered = sorted(  # stable: the newest stay before the others of their rank
         articles.prefetch_related("topics"),
         key=lambda article: ranks.get(article.pk, 1 << MOST_ARTICLES),

@@ -102,10 +102,10 @@ def _wait_until_ready(supervisor: "subprocess.Popen[bytes]", port: int) -> None:
 
 
 def _play() -> dict[str, object]:
-    from mailer import editions, monitoring, tasks  # noqa: PLC0415  # needs django.setup()
+    from mailer import monitoring, opening, tasks  # noqa: PLC0415  # needs django.setup()
 
     newsletter, due = _load()
-    edition = editions.send_now(newsletter, by=None)
+    edition = opening.send_now(newsletter, by=None)
     tasks.ring_tick()
     _say(f"edition {edition.pk} is approved: {edition.items.count()} articles")
     connections = _follow(edition)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from iria_news.environment import DEFAULT_SERVER
-from mailer import catching_up, cohorts, editions, monitoring, production
+from mailer import catching_up, cohorts, editions, monitoring, opening, production
 from mailer.deliveries import closing, reaping, sending, watching
 from mailer.models import Edition, EditionState, Pulse
 from mailer.throttle import hours, reactions
@@ -34,7 +34,7 @@ def tick() -> None:
 
     Two ticks at once do no harm: every step is compare-and-set.
     """
-    editions.open_due(now=timezone.now())
+    opening.open_due(now=timezone.now())
     catching_up.open_due(now=timezone.now())
     for edition in Edition.objects.filter(
         state=EditionState.APPROVED, due_at__lte=timezone.now()

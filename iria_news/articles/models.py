@@ -127,3 +127,28 @@ class Article(models.Model):
     def direction(self) -> str:
         """The value of HTML's `dir`."""
         return "rtl" if self.language in RIGHT_TO_LEFT else "ltr"
+
+
+class Correction(models.Model):
+    """What was wrong with an article and is right now, or why it was withdrawn: for its readers.
+
+    Readers who were mailed the article before `at` hear of it with their next edition.
+    """
+
+    article = models.ForeignKey(Article, models.CASCADE, related_name="corrections")
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    note = models.CharField(
+        max_length=500,
+        help_text="One or two sentences: what the article said, and what is right. "
+        "Shown on its page and mailed to those who read the earlier text.",
+    )
+    is_withdrawal = models.BooleanField(
+        default=False, help_text="The article is withdrawn; the note says why."
+    )
+
+    class Meta:
+        ordering = ["at", "pk"]
+        indexes = [models.Index(fields=["at"], name="corrections_by_time")]
+
+    def __str__(self) -> str:
+        return f"Correction of {self.article_id} at {self.at:%Y-%m-%d %H:%M} UTC"

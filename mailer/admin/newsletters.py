@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from iria_news.frame import asking
-from mailer import editions, schedule
+from mailer import composing, editions, opening, schedule
 from mailer.models import EditionState
 from subscribers import admin as subscribers_admin
 from subscribers import counting
@@ -97,8 +97,8 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
 
     def _send(self, request: HttpRequest, newsletter: Newsletter, at: datetime) -> HttpResponse:
         try:
-            edition = editions.send_now(newsletter, by=asking.person(request), at=at)
-        except editions.NothingToSend as reason:
+            edition = opening.send_now(newsletter, by=asking.person(request), at=at)
+        except opening.NothingToSend as reason:
             messages.warning(request, str(reason))
             return redirect(request.path)
         self.log_change(request, newsletter, f"Sent now: {edition}.")
@@ -107,9 +107,9 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
 
 
 def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
-    fresh = editions.fresh_articles(newsletter, slot=timezone.now())
+    fresh = composing.fresh_articles(newsletter, slot=timezone.now())
     readers = editions.expected_readers(newsletter)
-    refusal = editions.why_not_now(newsletter)
+    refusal = opening.why_not_now(newsletter)
     articles = f"{len(fresh):,} new article{'' if len(fresh) == 1 else 's'}"
     follow = f"{readers:,} reader{' follows' if readers == 1 else 's follow'}"
     question = asking.Question(
@@ -126,4 +126,4 @@ def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
 def _what_first(newsletter: Newsletter) -> str:
     if newsletter.editions.filter(state=EditionState.DRAFT).exists():
         return "A draft carries what is new. Approve that one."
-    return editions.why_not_now(newsletter)
+    return opening.why_not_now(newsletter)

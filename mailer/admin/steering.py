@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from iria_news.frame import asking
 from iria_news.frame.asking import NoFields, Question
-from mailer import editions, ledger
+from mailer import approving, composing, editions, ledger
 from mailer.models import AT_REST, OPEN, DeliveryState, Edition, EditionState
 
 HASH_SHOWN = 16  # characters; enough to compare by eye
@@ -53,8 +53,8 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         read = request.POST.get("content_hash", "")
         try:
-            done = editions.approve(edition, content_hash=read, by=asking.person(request))
-        except editions.ContentChanged:
+            done = approving.approve(edition, content_hash=read, by=asking.person(request))
+        except approving.ContentChanged:
             messages.warning(
                 request, "The edition changed since you read it. Nothing was approved. Look again."
             )
@@ -84,11 +84,11 @@ def compose(request: HttpRequest, pk: int) -> HttpResponse:
     edition = _edition(request, pk, "mailer.approve_edition")
     is_draft = edition.state == EditionState.DRAFT
     if request.method == "POST":
-        number = editions.compose(edition)
+        number = composing.compose(edition)
         return _said(
             request, edition, done=is_draft, success=f"It carries {_many(number, 'article')} now."
         )
-    articles = editions.candidates(edition.newsletter, slot=edition.slot)
+    articles = composing.candidates(edition.newsletter, slot=edition.slot)
     question = Question(
         title="Compose anew",
         question=f"Choose the articles of {edition} anew?",

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from mailer import editions
+from mailer import composing, editions
 from mailer.models import Edition, EditionState
 from subscribers.models import Approval
 from tests import factories
@@ -108,7 +108,7 @@ def test_an_edition_composed_anew_since_it_was_read_is_shown_again(admin_client)
     edition = make_draft()
     read = hidden(admin_client.get(url("approve", edition)), "content_hash")
     factories.make_article("Later news", topics=[factories.make_topic("Security")])
-    editions.compose(edition)
+    composing.compose(edition)
 
     answer = admin_client.post(url("approve", edition), {"content_hash": read}, follow=True)
 

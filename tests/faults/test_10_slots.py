@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from mailer import editions
+from mailer import opening
 from mailer.models import Edition
 from subscribers.models import Newsletter
 from tests import factories
@@ -49,8 +49,8 @@ def step_through(newsletter: Newsletter, day: str, minutes: int) -> list[datetim
     now = (datetime.fromisoformat(day).replace(tzinfo=zone) - timedelta(days=1)).astimezone(UTC)
     end = now + timedelta(days=3)
     while now < end:
-        editions.open_due(now=now)
-        editions.open_due(now=now)
+        opening.open_due(now=now)
+        opening.open_due(now=now)
         now += timedelta(minutes=minutes)
     return list(newsletter.editions.order_by("slot").values_list("slot", flat=True))
 
@@ -69,9 +69,9 @@ def test_each_day_has_one_edition_at_the_right_instant(pick, zone, day, wall, in
 
 def test_without_a_tick_for_three_hours_there_is_one_late_edition():
     newsletter = made_long_ago("Europe/Berlin", time(6, 0))
-    editions.open_due(now=utc("2027-03-01 04:59"))
-    editions.open_due(now=utc("2027-03-01 08:10"))
-    editions.open_due(now=utc("2027-03-01 08:11"))
+    opening.open_due(now=utc("2027-03-01 04:59"))
+    opening.open_due(now=utc("2027-03-01 08:10"))
+    opening.open_due(now=utc("2027-03-01 08:11"))
 
     slots = list(newsletter.editions.values_list("slot", flat=True))
     assert slots.count(utc("2027-03-01 05:00")) == 1
@@ -80,7 +80,7 @@ def test_without_a_tick_for_three_hours_there_is_one_late_edition():
 
 def test_after_days_without_a_tick_there_is_no_series_of_editions():
     newsletter = made_long_ago("Europe/Berlin", time(6, 0))
-    editions.open_due(now=utc("2027-03-09 05:30"))
+    opening.open_due(now=utc("2027-03-09 05:30"))
 
     assert [edition.slot for edition in newsletter.editions.all()] == [utc("2027-03-09 05:00")]
 
@@ -92,7 +92,7 @@ def test_many_ticks_at_the_same_moment_open_one_edition(pick):
 
     def tick() -> None:
         together.wait()
-        editions.open_due(now=utc("2027-03-01 06:00"))
+        opening.open_due(now=utc("2027-03-01 06:00"))
         connection.close()
 
     ticks = [Thread(target=tick) for _ in range(threads)]

@@ -2,7 +2,7 @@
 
 from django.utils import timezone
 
-from mailer import cohorts, editions, production
+from mailer import cohorts, editions, opening, production
 from mailer.models import Delivery, Edition, EditionState
 from subscribers.models import Newsletter
 from tests import factories
@@ -15,7 +15,7 @@ def audience(newsletter: Newsletter, readers: int, topics=None) -> list:
 
 
 def open_now(newsletter: Newsletter) -> Edition:
-    edition = editions.open_edition(newsletter, slot=timezone.now())
+    edition = opening.open_edition(newsletter, slot=timezone.now())
     assert edition is not None
     return edition
 

@@ -8,7 +8,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from iria_news.articles.models import ArticleState
-from mailer import catching_up, cohorts, contents, editions, ledger, messages, production, wording
+from mailer import (
+    approving,
+    catching_up,
+    cohorts,
+    contents,
+    editions,
+    ledger,
+    messages,
+    opening,
+    production,
+    wording,
+)
 from mailer.models import CatchUp, Delivery, DeliveryState, Edition, EditionKind, EditionState
 from subscribers import preferences
 from subscribers.models import Approval, Cadence, Look, Newsletter, Subscriber, Weekday
@@ -161,7 +172,7 @@ def test_what_stood_high_in_an_edition_comes_before_what_is_new(now):
     factories.make_subscription(newsletter, since=now - 300 * DAY)
     for title, days in [("third", 8), ("second", 7), ("lead", 6)]:
         published(now, days, title, [topic])
-    edition = editions.open_edition(newsletter, slot=now - 5 * DAY)
+    edition = opening.open_edition(newsletter, slot=now - 5 * DAY)
     editions.begin_freezing(edition)
     assert cohorts.freeze(edition.pk)
     for days in range(1, 5):
@@ -247,8 +258,8 @@ def test_a_newsletter_that_a_person_approves_catches_up_with_what_a_person_appro
     newsletter = daily(now, approval=Approval.PERSON)
     factories.make_subscription(newsletter, since=now - 99 * DAY)
     published(now, 6, "approved", [topic])
-    edition = editions.open_edition(newsletter, slot=now - 5 * DAY)
-    editions.approve(edition, content_hash=edition.content_hash, by=None)
+    edition = opening.open_edition(newsletter, slot=now - 5 * DAY)
+    approving.approve(edition, content_hash=edition.content_hash, by=None)
     editions.begin_freezing(edition)
     assert cohorts.freeze(edition.pk)
     published(now, 3, "never read by anybody", [topic])
@@ -302,8 +313,8 @@ def test_a_catch_up_changes_nothing_for_the_editions_of_slots(client, now):
     edition.refresh_from_db()
     assert edition.state == EditionState.SENDING
 
-    assert editions.why_not_now(newsletter) == ""
-    regular = editions.open_edition(newsletter, slot=edition.slot)
+    assert opening.why_not_now(newsletter) == ""
+    regular = opening.open_edition(newsletter, slot=edition.slot)
 
     assert regular.items.count() == 1  # what went out as a catch-up only is new to the others
     assert edition.slug not in client.get("/editions/").content.decode()

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from iria_news.articles.models import ArticleState
-from mailer import editions
+from mailer import approving, composing, editions, opening
 from mailer.models import Edition, EditionState
 from subscribers.models import Approval, Cadence
 from tests import factories
@@ -25,7 +25,7 @@ def test_a_due_slot_opens_one_edition_however_often_the_tick_looks():
         wall_time=(at - timedelta(minutes=2)).time(), created_at=at - timedelta(days=2)
     )
 
-    opened = [editions.open_due(now=at) for _ in range(3)]
+    opened = [opening.open_due(now=at) for _ in range(3)]
 
     assert [len(found) for found in opened] == [1, 0, 0]
     assert Edition.objects.get().state == EditionState.APPROVED
@@ -62,8 +62,8 @@ def test_an_alert_goes_out_for_each_new_article_and_never_for_the_back_catalogue
     factories.make_article("first", published_at=same)
     factories.make_article("second", published_at=same)
 
-    opened = editions.open_due(now=timezone.now())
-    again = editions.open_due(now=timezone.now())
+    opened = opening.open_due(now=timezone.now())
+    again = opening.open_due(now=timezone.now())
 
     assert sorted(title for edition in opened for title in titles(edition)) == ["first", "second"]
     assert again == []
@@ -74,7 +74,7 @@ def test_two_ticks_at_once_open_one_alert_for_an_article():
     newsletter = factories.make_newsletter(cadence=Cadence.AT_ONCE, wall_time=None)
 
     opened = [
-        editions.open_edition(newsletter, slot=article.published_at, article=article)
+        opening.open_edition(newsletter, slot=article.published_at, article=article)
         for _ in range(2)
     ]
 
@@ -88,7 +88,7 @@ def test_a_newsletter_that_cannot_be_opened_does_not_stop_the_others():
     factories.make_newsletter(zone="No/Such_Zone", **due)
     good = factories.make_newsletter(**due)
 
-    assert [edition.newsletter for edition in editions.open_due(now=at)] == [good]
+    assert [edition.newsletter for edition in opening.open_due(now=at)] == [good]
 
 
 def test_an_edition_that_changed_after_it_was_read_is_not_approved(admin_user):
@@ -98,21 +98,21 @@ def test_an_edition_that_changed_after_it_was_read_is_not_approved(admin_user):
     read = edition.content_hash
     article.title = "Another title"
     article.save()
-    editions.compose(edition)
+    composing.compose(edition)
 
-    with pytest.raises(editions.ContentChanged):
-        editions.approve(edition, content_hash=read, by=admin_user)
+    with pytest.raises(approving.ContentChanged):
+        approving.approve(edition, content_hash=read, by=admin_user)
 
     edition.refresh_from_db()
     assert edition.state == EditionState.DRAFT
-    assert editions.approve(edition, content_hash=edition.content_hash, by=admin_user)
-    assert not editions.approve(edition, content_hash=edition.content_hash, by=admin_user)
+    assert approving.approve(edition, content_hash=edition.content_hash, by=admin_user)
+    assert not approving.approve(edition, content_hash=edition.content_hash, by=admin_user)
 
 
 def test_an_approval_is_void_when_an_article_changes_before_the_audience_is_frozen(admin_user):
     article = factories.make_article()
     edition = open_now(factories.make_newsletter(approval=Approval.PERSON))
-    editions.approve(edition, content_hash=edition.content_hash, by=admin_user)
+    approving.approve(edition, content_hash=edition.content_hash, by=admin_user)
     article.standfirst = "Rewritten."
     article.save()
 
@@ -152,19 +152,19 @@ def test_pressing_send_now_twice_makes_one_edition(admin_user):
     newsletter = factories.make_newsletter()
     at = timezone.now()
 
-    first = editions.send_now(newsletter, by=admin_user, at=at)
+    first = opening.send_now(newsletter, by=admin_user, at=at)
 
-    assert editions.send_now(newsletter, by=admin_user, at=at) == first
+    assert opening.send_now(newsletter, by=admin_user, at=at) == first
     assert first.approved_by == admin_user
-    with pytest.raises(editions.NothingToSend, match="under way"):
-        editions.send_now(newsletter, by=admin_user)
+    with pytest.raises(opening.NothingToSend, match="under way"):
+        opening.send_now(newsletter, by=admin_user)
 
 
 def test_send_now_without_news_says_so_and_opens_nothing(admin_user):
     newsletter = factories.make_newsletter()
 
-    with pytest.raises(editions.NothingToSend, match="0 new articles"):
-        editions.send_now(newsletter, by=admin_user)
+    with pytest.raises(opening.NothingToSend, match="0 new articles"):
+        opening.send_now(newsletter, by=admin_user)
 
     assert not Edition.objects.exists()
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from mailer import cohorts, editions, ledger
+from mailer import cohorts, editions, ledger, opening
 from mailer.admin.totals import EXCLUDED_BECAUSE
 from mailer.models import Delivery, Edition
 from subscribers.models import Subscriber
@@ -45,7 +45,7 @@ def test_a_paused_reader_gets_no_edition(begins, ends, gets_it):
     factories.make_subscription(newsletter, subscriber=reader, topics=[topic])
     factories.make_subscription(newsletter, topics=[topic])
 
-    edition = editions.open_edition(newsletter, slot=slot)
+    edition = opening.open_edition(newsletter, slot=slot)
     editions.begin_freezing(edition)
     assert cohorts.freeze(edition.pk)
 

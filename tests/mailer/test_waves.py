@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from mailer import cohorts, editions, ledger, monitoring, production
+from mailer import cohorts, editions, ledger, monitoring, opening, production
 from mailer.admin import totals
 from mailer.deliveries import closing, leases, watching
 from mailer.models import (
@@ -58,7 +58,7 @@ def release_of(subscriber: Subscriber, edition: Edition):
 
 
 def open_at(newsletter, slot: datetime) -> Edition:
-    edition = editions.open_edition(newsletter, slot=slot)
+    edition = opening.open_edition(newsletter, slot=slot)
     assert editions.begin_freezing(edition)
     assert cohorts.freeze(edition.pk)
     edition.refresh_from_db()
@@ -209,7 +209,7 @@ def test_the_next_edition_goes_out_while_the_last_wave_of_the_one_before_still_w
     edition = waiting_edition()
     factories.make_article("next", topics=[factories.make_topic("Security")])
 
-    assert editions.why_not_now(edition.newsletter) == ""
+    assert opening.why_not_now(edition.newsletter) == ""
     following = sending(edition.newsletter)
 
     assert [cohort.list for cohort in following.cohorts.all()] == [1]  # the next article alone
@@ -223,7 +223,7 @@ def test_nothing_is_sent_by_hand_while_a_released_wave_is_on_its_way():
     sending(newsletter)
     factories.make_article("next", topics=[factories.make_topic("Security")])
 
-    assert "under way" in editions.why_not_now(newsletter)
+    assert "under way" in opening.why_not_now(newsletter)
 
 
 def test_a_stuck_batch_is_told_before_the_later_waves():

@@ -3,7 +3,7 @@ from argparse import ArgumentParser
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from mailer import editions
+from mailer import editions, opening
 from subscribers.models import Newsletter
 
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         if found is None:
             known = ", ".join(Newsletter.objects.values_list("slug", flat=True)) or "none yet"
             raise CommandError(f"There is no newsletter {newsletter!r}. Newsletters: {known}.")
-        edition = editions.open_edition(found, slot=timezone.now(), hold=True)
+        edition = opening.open_edition(found, slot=timezone.now(), hold=True)
         if edition is None:
             raise CommandError("Another edition was opened in this very moment. Try again.")
         items = edition.items.select_related("article")

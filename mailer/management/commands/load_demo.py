@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from iria_news.articles.demo import newsroom
 from iria_news.articles.models import Article
-from mailer import editions, tasks
+from mailer import opening, tasks
 from subscribers import demo
 from subscribers.models import Newsletter
 
@@ -31,8 +31,8 @@ class Command(BaseCommand):
 
     def _send_first_digest(self, daily: Newsletter) -> None:
         try:
-            edition = editions.send_now(daily, by=None)
-        except editions.NothingToSend as reason:  # it was loaded before
+            edition = opening.send_now(daily, by=None)
+        except opening.NothingToSend as reason:  # it was loaded before
             self.stdout.write(f"No digest this time. {reason}")
             return
         tasks.ring_tick()

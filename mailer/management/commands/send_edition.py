@@ -2,7 +2,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand, CommandError
 
-from mailer import editions, tasks
+from mailer import approving, tasks
 from mailer.models import Edition, EditionState
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         edition = Edition.objects.filter(pk=edition_id).first()
         if edition is None:
             raise CommandError(f"There is no edition {edition_id}.")
-        if not editions.approve(edition, content_hash=edition.content_hash, by=None):
+        if not approving.approve(edition, content_hash=edition.content_hash, by=None):
             state = EditionState(edition.state).label.lower()
             raise CommandError(f"Edition {edition_id} is no draft: it is {state}. Nothing changed.")
         tasks.ring_tick()

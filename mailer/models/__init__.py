@@ -1,0 +1,71 @@
+"""Editions on their way to recipients. The rows are the queue of record and the ledger."""
+
+from mailer.models.audience import (
+    CatchUp,
+    Cohort,
+    CohortQuerySet,
+    Wave,
+)
+from mailer.models.deliveries import (
+    COUNTS_AS_RECEIVED,
+    OPEN,
+    Batch,
+    BatchQuerySet,
+    BatchState,
+    Delivery,
+    DeliveryEvent,
+    DeliveryState,
+    EventKind,
+)
+from mailer.models.editions import (
+    AT_REST,
+    NEEDS_NO_APPROVAL,
+    PUBLIC_STATES,
+    TO_BE_CLEARED,
+    Edition,
+    EditionApproval,
+    EditionArticle,
+    EditionCorrection,
+    EditionKind,
+    EditionQuerySet,
+    EditionState,
+    LeftOut,
+)
+from mailer.models.lanes import (
+    LaneHour,
+    Pulse,
+    Throttle,
+    WarmUpDay,
+)
+
+__all__ = [
+    "AT_REST",
+    "COUNTS_AS_RECEIVED",
+    "NEEDS_NO_APPROVAL",
+    "OPEN",
+    "PUBLIC_STATES",
+    "TO_BE_CLEARED",
+    "Batch",
+    "BatchQuerySet",
+    "BatchState",
+    "CatchUp",
+    "Cohort",
+    "CohortQuerySet",
+    "Delivery",
+    "DeliveryEvent",
+    "DeliveryState",
+    "Edition",
+    "EditionApproval",
+    "EditionArticle",
+    "EditionCorrection",
+    "EditionKind",
+    "EditionQuerySet",
+    "EditionState",
+    "EventKind",
+    "LaneHour",
+    "LeftOut",
+    "Pulse",
+    "Throttle",
+    "WarmUpDay",
+    "Wave",
+]
