@@ -13,7 +13,7 @@ from subscribers.importing import applying, judging, keeping
 from subscribers.importing.pages import Page, Plan, Reader, plan_of
 from subscribers.importing.reading import BadFile
 from subscribers.importing.refused import RefusedRows
-from subscribers.importing.staging import Staging
+from subscribers.importing.staging import Lines, Staging
 from subscribers.importing.tally import Tally
 from subscribers.models import SubscriberImport
 
@@ -34,8 +34,8 @@ def look(path: Path, plan: Plan, *, refused: Path | None, told: Told) -> Tally:
     with ExitStack() as stack:
         staged = stack.enter_context(Staging(plan, reader.words))
         kept = stack.enter_context(RefusedRows(refused, reader)) if refused else None
-        for page in _ahead(reader.pages()):
-            staged.fill(page)
+        for page, lines in _ahead(staged.prepared(reader.pages())):
+            staged.fill(lines)
             tally.add(page, judging.judge(None))
             if kept:
                 kept.add(page)
@@ -48,13 +48,13 @@ def look(path: Path, plan: Plan, *, refused: Path | None, told: Told) -> Tally:
     return tally
 
 
-def _ahead(pages: Iterator[Page]) -> Iterator[Page]:
+def _ahead(pages: Iterator[tuple[Page, Lines]]) -> Iterator[tuple[Page, Lines]]:
     """Read the next page while the database is at this one: each keeps a processor busy."""
     with ThreadPoolExecutor(1, "reading ahead") as pool:
         coming = pool.submit(next, pages, None)
-        while (page := coming.result()) is not None:
+        while (prepared := coming.result()) is not None:
             coming = pool.submit(next, pages, None)
-            yield page
+            yield prepared
 
 
 class LostClaim(Exception):
@@ -76,10 +76,11 @@ def write(job: SubscriberImport, *, renew: Renewed, told: Told) -> bool:
         Staging(plan, reader.words) as staged,
         RefusedRows(keeping.refused_path_of(job), reader) as kept,
     ):
-        for page in _ahead(reader.pages()):
+        for page, lines in _ahead(staged.prepared(reader.pages())):
             kept.add(page)
             if page.upto > job.progress:
-                _write_page(job, page, staged, tally, renew)
+                staged.fill(lines)
+                _write_page(job, page, tally, renew)
                 told(page.upto, tally)
                 if monotonic() > deadline:
                     return False
@@ -88,10 +89,7 @@ def write(job: SubscriberImport, *, renew: Renewed, told: Told) -> bool:
     return True
 
 
-def _write_page(
-    job: SubscriberImport, page: Page, staged: Staging, tally: Tally, renew: Renewed
-) -> None:
-    staged.fill(page)
+def _write_page(job: SubscriberImport, page: Page, tally: Tally, renew: Renewed) -> None:
     with transaction.atomic():
         outcomes, mails = applying.write(job)
         tally.add(page, outcomes, mails=mails)

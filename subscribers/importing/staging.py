@@ -33,6 +33,9 @@ LATER = {"person_id": "bigint", "is_ours": "boolean", "state": "text", "outcome"
 CHOICE = {"choice": "integer", "slugs": "text"}
 FOLLOWED = {"choice": "integer", "topic_id": "bigint"}
 TABLES = {"import_line": LINE | LATER, "import_choice": CHOICE, "import_followed": FOLLOWED}
+Lines = bytes | list[tuple[Any, ...]]  # as PostgreSQL's COPY reads them, or as parameters
+NULL = "\\N"
+ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 LONGEST_SLUGS = 500  # characters, as the column of a consent event holds
 
 
@@ -108,11 +111,18 @@ class Staging:
             for table in TABLES:
                 execute(f"DROP TABLE IF EXISTS {table}")
 
-    def fill(self, page: Page) -> None:
-        """Put this page in place of the last."""
+    def prepared(self, pages: Iterable[Page]) -> Iterator[tuple[Page, Lines]]:
+        """Each page with its lines as the database takes them. Asks it nothing, so another thread
+        can do this for the next page while the database works at this one."""
+        for page in pages:
+            lines = list(self._lines(page))
+            yield page, _copied(lines) if is_postgresql() else lines
+
+    def fill(self, lines: Lines) -> None:
+        """Put the lines of a page in place of those of the last."""
         # DELETE would leave the rows of every earlier page to be passed over, until a vacuum.
         execute("TRUNCATE import_line" if is_postgresql() else "DELETE FROM import_line")
-        _insert("import_line", LINE, self._lines(page))
+        _insert("import_line", LINE, lines)
         fresh = list(enumerate(self._words.choices))[self._choices :]
         self._choices += len(fresh)
         if not fresh:
@@ -140,19 +150,28 @@ class Staging:
                 )
 
 
-def _insert(table: str, columns: dict[str, str], lines: Iterable[tuple[Any, ...]]) -> None:
+def _insert(table: str, columns: dict[str, str], lines: Lines) -> None:
     names = ", ".join(columns)
     with connection.cursor() as cursor:
         if is_postgresql():
             with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                for line in lines:
-                    copy.write_row(line)
+                copy.write(lines if isinstance(lines, bytes) else _copied(lines))
             return
+        assert not isinstance(lines, bytes)  # those are PostgreSQL's
         marks = ", ".join(["%s"] * len(columns))
         cursor.executemany(
             f"INSERT INTO {table} ({names}) VALUES ({marks})",  # noqa: S608  # names of ours
-            list(lines),
+            lines,
         )
+
+
+def _copied(lines: Iterable[tuple[Any, ...]]) -> bytes:
+    """The text format of PostgreSQL's COPY: a line for each row, cells between tabs."""
+    return "".join("\t".join(map(_cell, line)) + "\n" for line in lines).encode()
+
+
+def _cell(value: Any) -> str:
+    return NULL if value is None else str(value).translate(ESCAPED)
 
 
 def _slugs(slugs: list[str]) -> str:

@@ -1,3 +1,4 @@
+import email_validator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,3 +128,26 @@ def test_any_text_is_an_address_or_gets_a_sentence(typed):
         assert address.address.isascii()
         assert addresses.parse(address.address) == address
     assert sentence.endswith(".")
+
+
+@given(
+    st.from_regex(r"[A-Za-z0-9._+-]{1,66}", fullmatch=True)
+    | st.sampled_from(["Abuse", "postmaster"]),
+    st.from_regex(r"[a-zA-Z0-9.-]{1,30}", fullmatch=True)
+    | st.sampled_from(["example.org", "Example.ORG", "host.test", "localhost.localdomain"]),
+)
+def test_an_address_of_a_known_domain_is_judged_as_if_it_were_the_first(local_part, domain):
+    typed = f"{local_part}@{domain}"
+    try:
+        first = email_validator.validate_email(
+            typed, check_deliverability=False, allow_smtputf8=False, strict=True
+        )
+    except email_validator.EmailNotValidError:
+        with pytest.raises(addresses.BadAddress):
+            addresses.parse(typed)
+        return
+    if "." not in domain:  # ours is stricter here
+        return
+    found = addresses.parse(typed)
+    assert found.address == f"{first.local_part}@{domain}"
+    assert found.key == f"{first.local_part.casefold()}@{first.ascii_domain.lower()}"
