@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
+# Read by staff, operators and programs, in English.
+NOT_FOR_READERS := .venv data build tests 'templates/admin/*' 'templates/unfold/*' 'templates/inbox/*' 'templates/email/approval/*'
+
 .DEFAULT_GOAL := help
-.PHONY: help install run demo bench bench-signups bench-rtt bench-scale bench-imports bench-hosts soak test test-sqlite test-postgresql faults check format lock
+.PHONY: help install run demo bench bench-signups bench-rtt bench-scale bench-freeze bench-imports bench-hosts soak test test-sqlite test-postgresql faults months check format messages lock
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -36,6 +39,10 @@ faults: $(STAMP) ## the fault tests in full, on both databases; SEED=N repeats a
 	$(PYTEST) tests/faults -m storm $(if $(SEED),--seed=$(SEED))
 	$(PYTEST) tests/faults -m storm --db=postgresql $(if $(SEED),--seed=$(SEED))
 
+months: $(STAMP) ## months of simulated editions against a model, on both databases: an hour or more
+	$(PYTEST) tests/mailer/test_properties_of_editions.py -m storm
+	$(PYTEST) tests/mailer/test_properties_of_editions.py -m storm --db=postgresql
+
 bench: $(STAMP) ## measure sending and sign-ups against references; needs smtp-source of Postfix
 	@$(BIN)/python -m benchmarks.throughput
 	@$(BIN)/python -m benchmarks.signups
@@ -48,6 +55,9 @@ bench-rtt: $(STAMP) ## the same over a line with a round trip of 20 ms
 
 bench-scale: $(STAMP) ## what a recipient costs among 10,000 and among 1,000,000
 	@$(BIN)/python -m benchmarks.scale
+
+bench-freeze: $(STAMP) ## freeze 10,000 and 1,000,000 readers with a history, on both databases
+	@$(BIN)/python -m benchmarks.freezing
 
 bench-imports: $(STAMP) ## import and export a million readers on PostgreSQL, 100,000 on SQLite
 	@$(BIN)/python -m benchmarks.imports
@@ -70,6 +80,10 @@ check: $(STAMP) ## format, lint, types, import direction, migrations, production
 format: $(STAMP) ## put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+messages: $(STAMP) ## collect what readers are told, for each language, and compile it (needs GNU gettext)
+	$(BIN)/python manage.py makemessages --all --no-obsolete --add-location file $(addprefix --ignore ,$(NOT_FOR_READERS))
+	$(BIN)/python manage.py compilemessages --ignore .venv --ignore build --ignore data
 
 lock: ## compile the lock files anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra postgres pyproject.toml -o requirements.lock

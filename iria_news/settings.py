@@ -100,6 +100,8 @@ LEASE_SECONDS = env.int("LEASE_SECONDS", 60, validate=validate.Range(min=3))
 SENDING_WORKERS = env.int(
     "SENDING_WORKERS", 2, validate=validate.Range(min=1)
 )  # processes of the one-machine default
+# How many mails a reader gets on one day, all newsletters together; 0 is no limit.
+MAILS_PER_READER_AND_DAY = env.int("MAILS_PER_READER_AND_DAY", 0, validate=validate.Range(min=0))
 
 # --- database ---------------------------------------------------------------------------------
 DATABASE_URL = env.str("DATABASE_URL", "")
@@ -217,6 +219,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "iria_news.frame.admin_policy.admin_policy",
+    "iria_news.frame.language.language",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -234,10 +237,12 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "iria_news.frame.context.site",
-            ]
+            ],
+            "builtins": ["django.templatetags.i18n", "iria_news.frame.templatetags.words"],
         },
     },
 ]
@@ -249,7 +254,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-LANGUAGE_CODE = "en"
+LANGUAGE_CODE = "en"  # what the code says, and what everybody gets who asks for nothing we have
+# What readers are spoken to in. Each but English has a catalogue (docs/languages.md).
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "iria_news.frame.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True

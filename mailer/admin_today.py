@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from mailer import composing, editions, monitoring, schedule
-from mailer.models import Edition, EditionState
-from subscribers.models import Newsletter
+from mailer import coming, editions, monitoring
+from mailer.models import Edition, EditionQuerySet, EditionState
+from subscribers.models import Approval, Newsletter
 
 EDITIONS_SHOWN = 10
-NEWSLETTERS_SHOWN = 10  # three statements each
+NEWSLETTERS_SHOWN = 10  # a few statements each
 LATE_SECONDS = monitoring.TICK_LATE_SECONDS
 
 
@@ -26,13 +26,6 @@ class Need:
     what: str
     why: str
     link: str
-
-
-@dataclass(frozen=True)
-class Coming:
-    newsletter: Newsletter
-    slot: datetime | None  # as a clock on the wall of its zone shows
-    articles: int  # new ones, now
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -58,14 +51,21 @@ def _needs(request: HttpRequest) -> list[Need]:
     """Only what this person may do, so that an empty list means: nothing to do."""
     needs = []
     if request.user.has_perm("mailer.approve_edition"):
-        needs += _waiting(EditionState.DRAFT, "Approve", "approve", "It waits for approval.")
+        drafts = Edition.objects.filter(state=EditionState.DRAFT).exclude(_leaves_by_itself())
+        needs += _waiting(drafts, "Approve", "approve", "It waits for approval.")
     if request.user.has_perm("mailer.steer_edition"):
-        needs += _waiting(EditionState.PAUSED, "Resume", "resume", "It is paused.")
+        paused = Edition.objects.filter(state=EditionState.PAUSED)
+        needs += _waiting(paused, "Resume", "resume", "It is paused.")
     return needs
 
 
-def _waiting(state: EditionState, verb: str, page: str, otherwise: str) -> list[Need]:
-    found = Edition.objects.filter(state=state).select_related("newsletter")
+def _leaves_by_itself() -> Q:
+    """Drafts made ahead of their slot that need nobody: one may work on them, nobody must."""
+    automatic = Q(newsletter__approval=Approval.AUTOMATIC, slot__gt=timezone.now())
+    return automatic & Q(asked_at__isnull=True, reason="", sent_back="", is_urgent=False)
+
+
+def _waiting(found: EditionQuerySet, verb: str, page: str, otherwise: str) -> list[Need]:
     return [
         Need(
             verb,
@@ -73,7 +73,7 @@ def _waiting(state: EditionState, verb: str, page: str, otherwise: str) -> list[
             edition.reason or otherwise,
             reverse(f"admin:mailer_edition_{page}", args=[edition.pk]),
         )
-        for edition in found[:EDITIONS_SHOWN]
+        for edition in found.select_related("newsletter")[:EDITIONS_SHOWN]
     ]
 
 
@@ -82,11 +82,7 @@ def _going_out() -> list[Edition]:
     return list(under_way.select_related("newsletter").order_by("due_at")[:EDITIONS_SHOWN])
 
 
-def _coming(now: datetime) -> list[Coming]:
+def _coming(now: datetime) -> list[coming.Coming]:
     active = Newsletter.objects.filter(is_active=True)[:NEWSLETTERS_SHOWN]
-    coming = []
-    for newsletter in active:
-        slot = schedule.next_slot(newsletter, after=now)
-        wall = slot.astimezone(ZoneInfo(newsletter.zone)) if slot else None
-        coming.append(Coming(newsletter, wall, len(composing.fresh_articles(newsletter, slot=now))))
-    return sorted(coming, key=lambda entry: (entry.slot is None, entry.slot or now))
+    found = coming.of_each(active, now=now)
+    return sorted(found, key=lambda entry: (entry.slot is None, entry.slot or now))

@@ -35,11 +35,7 @@ def prepare(recipients: int, size: int, *, cohorts: int = 1) -> Edition:
     Raises NotEmpty for a database with other subscribers, ValueError for more cohorts than
     an edition of 62 articles can have with a few topics each.
     """
-    if Subscriber.objects.exclude(address__endswith=f"@{DOMAIN}").exists():
-        raise NotEmpty(
-            "This database holds subscribers who are not made up. Give a DATABASE_URL or DATA_DIR "
-            "of its own."
-        )
+    refuse_people()
     number, followed = choices(cohorts)
     topics = [
         Topic.objects.get_or_create(
@@ -48,13 +44,22 @@ def prepare(recipients: int, size: int, *, cohorts: int = 1) -> Edition:
         for place in range(number)
     ]
     newsletter = _newsletter()
-    with _unchecked_references():
-        _make_readers(recipients)
-        _subscribe(newsletter)
+    with unchecked_references():
+        make_readers(recipients)
+        subscribe(newsletter)
         _follow(newsletter, topics, followed, cohorts)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return _open_edition(newsletter, topics, followed, size)
+
+
+def refuse_people() -> None:
+    """Raise NotEmpty if the database holds subscribers who are not made up."""
+    if Subscriber.objects.exclude(address__endswith=f"@{DOMAIN}").exists():
+        raise NotEmpty(
+            "This database holds subscribers who are not made up. Give a DATABASE_URL or DATA_DIR "
+            "of its own."
+        )
 
 
 def choices(cohorts: int) -> tuple[int, int]:
@@ -172,7 +177,7 @@ def _make_articles(topics: Sequence[Topic], size: int) -> None:
 
 
 @contextlib.contextmanager
-def _unchecked_references() -> Iterator[None]:
+def unchecked_references() -> Iterator[None]:
     """One transaction in which PostgreSQL looks up no foreign key, if it lets us say so.
 
     The rows are made from those they refer to. Checking five million of them, one by one, takes
@@ -186,7 +191,7 @@ def _unchecked_references() -> Iterator[None]:
         yield
 
 
-def _make_readers(count: int) -> None:
+def make_readers(count: int) -> None:
     """Readers 1 to `count`, by SQL: a million rows of Python would measure Python."""
     month_ago = timezone.now() - timedelta(days=30)
     dialect.execute(
@@ -202,7 +207,7 @@ def _make_readers(count: int) -> None:
     )
 
 
-def _subscribe(newsletter: Newsletter) -> None:
+def subscribe(newsletter: Newsletter) -> None:
     month_ago = timezone.now() - timedelta(days=30)
     dialect.execute(
         """

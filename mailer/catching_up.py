@@ -57,7 +57,8 @@ _CHOSEN = """
     ), choice AS (
         SELECT back.*, n.id AS newsletter_id, ROW_NUMBER() OVER (
             PARTITION BY back.id ORDER BY
-                CASE n.cadence WHEN 'daily' THEN 1 WHEN 'weekdays' THEN 2 ELSE 3 END, n.id
+                CASE n.cadence WHEN 'daily' THEN 1 WHEN 'weekdays' THEN 2 WHEN 'days' THEN 3
+                    WHEN 'weekly' THEN 4 ELSE 5 END, n.id
         ) AS place
         FROM back
         JOIN subscribers_subscription s ON s.subscriber_id = back.id
@@ -129,7 +130,7 @@ def _open(
     now: datetime,
 ) -> Edition | None:
     first, last = days
-    subject = wording.while_away(first, last)
+    subject = wording.while_away(first, last, newsletter.language)
     try:
         with transaction.atomic():
             edition = Edition.objects.create(

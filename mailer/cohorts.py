@@ -18,12 +18,15 @@ from mailer.models import (
     Cohort,
     Delivery,
     Edition,
+    EditionKind,
     EditionState,
     Wave,
 )
 
 PAGE = 20_000  # subscribers; 10,000 to 50,000 cost the same for each of them
 BATCH = 200  # deliveries; what a dead worker leaves behind
+NOBODY_TO_SEND_TO = "Nobody to send to: each reader has had these articles or follows other topics."
+NOBODY_TO_TELL = "Nobody to send to: all who were mailed the earlier text have been told."
 DELETE_BLOCK = 10_000  # deliveries; keeps a rebuild's transactions short
 
 
@@ -60,7 +63,8 @@ def _freeze_page(edition: Edition, waves: audience.Waves, upto: int) -> bool:
         audience.choose(edition, upto)
         waves.release_page()
         audience.divide_page(BATCH)
-        _write_cohorts_and_batches(edition)
+        _write_cohorts(edition)
+        _write_batches(edition)
         _write_deliveries(edition)
         if not _move_cursor(edition, upto):
             transaction.set_rollback(True)
@@ -68,38 +72,80 @@ def _freeze_page(edition: Edition, waves: audience.Waves, upto: int) -> bool:
     return True
 
 
-def _write_cohorts_and_batches(edition: Edition) -> None:
+def _write_cohorts(edition: Edition) -> None:
+    """Add the cohorts that the page is the first to need; keep the numbers of all at hand.
+
+    Of an edition that is being written PostgreSQL knows nothing yet: it takes its ten thousand
+    cohorts for one, and compares each reader with all of them (minutes for a page). Hence a small
+    table with statistics.
+    """
+    of_edition = [edition.pk, edition.newsletter.language]
     dialect.execute(
         """
-        INSERT INTO mailer_cohort (edition_id, language, list, is_text, size, inlinings, error)
-        SELECT DISTINCT CAST(%s AS bigint), %s, list, is_text, 0, 0, '' FROM freeze_place
-        WHERE true ON CONFLICT DO NOTHING
+        INSERT INTO mailer_cohort
+            (edition_id, language, list, corrections, is_text, size, inlinings, error)
+        SELECT CAST(%s AS bigint), %s, p.list, p.corrections, p.is_text, 0, 0, ''
+        FROM (SELECT DISTINCT list, corrections, is_text FROM freeze_place) AS p
+        WHERE NOT EXISTS (
+            SELECT 1 FROM freeze_cohort c
+            WHERE c.list = p.list AND c.corrections = p.corrections AND c.is_text = p.is_text
+        )
+        ON CONFLICT DO NOTHING
         """,
-        [edition.pk, edition.newsletter.language],
+        of_edition,
     )
+    dialect.execute(
+        f"""
+        INSERT INTO freeze_cohort {audience.COHORTS}
+            AND message IS NULL AND id > (SELECT COALESCE(MAX(id), 0) FROM freeze_cohort)
+        """,  # noqa: S608  # a constant
+        of_edition,
+    )
+    dialect.analyze("freeze_cohort")
+
+
+def _write_batches(edition: Edition) -> None:
+    """A reader is in one wave, so the first reader of a batch names it within the edition."""
+    dialect.execute("DROP TABLE IF EXISTS freeze_group")
+    dialect.execute(
+        """
+        CREATE TEMPORARY TABLE freeze_group AS
+        SELECT wave_id, number, MIN(subscriber_id) AS first, COUNT(*) AS size
+        FROM freeze_place GROUP BY wave_id, number
+        """
+    )
+    dialect.analyze("freeze_group")
     dialect.execute(
         """
         INSERT INTO mailer_batch (edition_id, wave_id, first, state, not_before, lease, leased_by,
             losses, size, sent, failed, skipped, uncertain)
-        SELECT w.edition_id, w.id, p.first, 'ready', w.release_at, 0, '', 0, COUNT(*), 0, 0, 0, 0
-        FROM freeze_place p JOIN mailer_wave w ON w.id = p.wave_id
-        GROUP BY w.edition_id, w.id, p.first, w.release_at
-        ON CONFLICT DO NOTHING
+        SELECT w.edition_id, w.id, p.first, 'ready', w.release_at, 0, '', 0, p.size, 0, 0, 0, 0
+        FROM freeze_group p JOIN mailer_wave w ON w.id = p.wave_id
+        WHERE true ON CONFLICT DO NOTHING
         """
     )
+    dialect.execute("DROP TABLE IF EXISTS freeze_batch")
+    dialect.execute(
+        """
+        CREATE TEMPORARY TABLE freeze_batch AS
+        SELECT b.id, g.wave_id, g.number FROM freeze_group g
+        JOIN mailer_batch b ON b.first = g.first AND b.edition_id = %s
+        """,
+        [edition.pk],
+    )
+    dialect.analyze("freeze_batch")
 
 
 def _write_deliveries(edition: Edition) -> None:
-    # A reader is in one wave, so the first reader of a batch names it within the edition.
-    audience.note_written(edition)
     dialect.execute(
         """
         INSERT INTO mailer_delivery
             (edition_id, subscriber_id, batch_id, cohort_id, state, attempts, reason, rule)
         SELECT CAST(%s AS bigint), p.subscriber_id, b.id, c.id, 'pending', 0, '', ''
         FROM freeze_place p
-        JOIN freeze_batch b ON b.first = p.first
-        JOIN freeze_cohort c ON c.list = p.list AND c.is_text = p.is_text
+        JOIN freeze_batch b ON b.wave_id = p.wave_id AND b.number = p.number
+        JOIN freeze_cohort c
+            ON c.list = p.list AND c.corrections = p.corrections AND c.is_text = p.is_text
         WHERE true ON CONFLICT DO NOTHING
         """,
         [edition.pk],
@@ -167,7 +213,7 @@ def _pass_on(edition: Edition, deliveries: int) -> None:
         return
     row.update(
         state=EditionState.SKIPPED,
-        reason="Nobody to send to: each reader has had these articles or follows other topics.",
+        reason=NOBODY_TO_TELL if edition.kind == EditionKind.CORRECTION else NOBODY_TO_SEND_TO,
         frozen_at=Now(),
         finished_at=Now(),
     )

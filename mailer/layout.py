@@ -1,7 +1,7 @@
 """Where each article stands in a digest: the lead, then a section for each topic."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mailer.contents import Item, Picture
@@ -16,6 +16,7 @@ class Entry:
     number: int
     item: Item
     picture: Picture | None = None  # fitted to its column; None where none is shown
+    kicker: str = ""  # above the title: its kind, and its topics where no section names them
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    topic: str
+    topic: str  # empty: the articles are not grouped
     rows: tuple[Row, ...]
 
     @property
@@ -49,17 +50,29 @@ class Digest:
         return sum(entry.item.minutes for entry in self.entries)
 
 
-def arrange(items: Sequence[Item]) -> Digest:
-    """The first item leads; the others go by their first topic, in the order of the navigation."""
+def arrange(items: Sequence[Item], *, by_topic: bool = True, more: str = "More") -> Digest:
+    """The first item leads; the others go by their first topic, in the order of the navigation.
+
+    Not `by_topic`: they stand in their own order, in one section without a name. `more` is the
+    name of the section for articles without a topic.
+    """
     first, *others = items
+    picture = first.picture.at_width(LEAD_WIDTH) if first.picture else None
+    lead = Entry(1, first, picture, first.kickers)
+    if not by_topic:
+        return Digest(lead, (Section("", _rows(others, 2, in_section=False)),) if others else ())
     in_order = sorted(others, key=lambda item: (not item.topics, item.position, item.section))
     sections, number = [], 2
     for topic, group in groupby(in_order, key=lambda item: item.section):
-        section = _section(topic, list(group), number)
+        section = _section(topic or more, list(group), number)
         number += len(section.entries)
         sections.append(section)
-    picture = first.picture.at_width(LEAD_WIDTH) if first.picture else None
-    return Digest(Entry(1, first, picture), tuple(sections))
+    return Digest(lead, tuple(sections))
+
+
+def above_the_introduction(picture: Picture | None) -> Picture | None:
+    """The picture of the edition itself, across the whole sheet."""
+    return picture.at_width(LEAD_WIDTH) if picture else None
 
 
 def _section(topic: str, items: list[Item], number: int) -> Section:
@@ -67,14 +80,19 @@ def _section(topic: str, items: list[Item], number: int) -> Section:
     with_picture = next((item for item in items if item.picture), None)
     if with_picture:
         items = [with_picture, *(item for item in items if item is not with_picture)]
-    entries = [Entry(number + place, item) for place, item in enumerate(items)]
-    rows = []
-    if with_picture and with_picture.picture:
-        picture = with_picture.picture.at_width(COLUMN_WIDTH)
-        rows.append(Row("beside", (Entry(number, with_picture, picture),)))
-        entries = entries[1:]
-    rows += _pairs(entries)
-    return Section(topic or "More", tuple(rows))
+    return Section(topic, _rows(items, number, in_section=True))
+
+
+def _rows(items: list[Item], number: int, *, in_section: bool) -> tuple[Row, ...]:
+    """The first beside its picture if it has one, the others in pairs, in their order."""
+    entries = [
+        Entry(number + place, item, kicker=item.kind if in_section else item.kickers)
+        for place, item in enumerate(items)
+    ]
+    if not items[0].picture:
+        return tuple(_pairs(entries))
+    pictured = replace(entries[0], picture=items[0].picture.at_width(COLUMN_WIDTH))
+    return (Row("beside", (pictured,)), *_pairs(entries[1:]))
 
 
 def _pairs(entries: list[Entry]) -> Iterable[Row]:

@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from iria_news import keys, mail
 from iria_news.mail import columns, headers, parts
+from mailer import frame_words
 from mailer.contents import Facts
 from subscribers import links
 
@@ -167,17 +168,18 @@ def list_id(newsletter_slug: str) -> str:
 
 
 def why_sentence(
-    newsletter_name: str, confirmed_on: date, topics: Sequence[str], *, all_topics: bool
+    newsletter_name: str,
+    confirmed_on: date,
+    topics: Sequence[str],
+    *,
+    all_topics: bool,
+    language: str = frame_words.ENGLISH,
 ) -> str:
-    """Why this mail came: what was confirmed, when, and for which topics."""
-    confirmed = f"You confirmed {newsletter_name} on {confirmed_on.day} {confirmed_on:%B %Y}."
-    if all_topics:
-        return f"{confirmed} You follow all topics."
-    if not topics:
-        return confirmed
-    if len(topics) == 1:
-        return f"{confirmed} Your topic is {topics[0]}."
-    return f"{confirmed} Your topics are {', '.join(topics[:-1])} and {topics[-1]}."
+    """Why this mail came, in the language of the newsletter."""
+    words = frame_words.frame(language)
+    return frame_words.why_sentence(
+        words, newsletter_name, confirmed_on, topics, all_topics=all_topics
+    )
 
 
 def _pieces(content: str, mark: str, slots: frozenset[str]) -> list[str]:

@@ -60,11 +60,19 @@ def _render(cohort: Cohort) -> bool:
 
 
 def release_rendered() -> int:
-    """Let the editions go on whose cohorts are all rendered: to READY, or back to SENDING."""
-    # One statement that names the state: a pause or cancel of this moment must not be undone.
+    """Let the editions go on whose cohorts are all rendered: to READY, or back to SENDING.
+
+    One of which nothing has left is first compared with what was approved.
+    """
     unrendered = Cohort.objects.unrendered().filter(edition=OuterRef("pk"))
     complete = Edition.objects.filter(~Exists(unrendered), state=EditionState.RENDERING)
-    return complete.update(state=EditionState.READY)
+    released = 0
+    for edition in complete.select_related("newsletter"):
+        if edition.started_at or editions.check_rendered(edition):
+            # It names the state: a pause or cancel of this moment must not be undone.
+            same = Edition.objects.filter(pk=edition.pk, state=EditionState.RENDERING)
+            released += same.update(state=EditionState.READY)
+    return released
 
 
 def start_due() -> int:

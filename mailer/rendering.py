@@ -29,7 +29,7 @@ class TooLarge(Exception):
 
 
 class NoArticles(Exception):
-    """A mail without an article was asked for."""
+    """A mail without an article or a correction was asked for."""
 
 
 def render(cohort: Cohort) -> tuple[messages.Compiled, int]:
@@ -37,7 +37,7 @@ def render(cohort: Cohort) -> tuple[messages.Compiled, int]:
 
     Raises TooLarge or NoArticles: the edition cannot leave as it is.
     """
-    facts, items = contents.load(cohort.edition_id, cohort.list)
+    facts, items = contents.load(cohort.edition_id, cohort.list, cohort.corrections)
     before = mail.inlinings
     mark = mark_for(facts, items)
     body = compose(facts, items, mark=mark, is_text=cohort.is_text)
@@ -54,7 +54,9 @@ def preview(edition: Edition, articles: int, *, is_text: bool = False) -> mail.B
     mark = mark_for(facts, items)
     topics = sorted({item.section for item in items} - {""})
     sample = {
-        "why": messages.why_sentence(facts.newsletter_name, facts.on, topics, all_topics=False),
+        "why": messages.why_sentence(
+            facts.newsletter_name, facts.on, topics, all_topics=False, language=facts.language
+        ),
         "preferences_url": f"{settings.SITE_URL}/preferences/",
         "unsubscribe_url": f"{settings.SITE_URL}/u/",
     }
@@ -63,18 +65,23 @@ def preview(edition: Edition, articles: int, *, is_text: bool = False) -> mail.B
 
 def compose(facts: Facts, items: Sequence[Item], *, mark: str, is_text: bool = False) -> mail.Body:
     """Lay out and render the mail, its slots open. Asks nothing: same values, same bytes."""
-    if not items:
+    if not (items or facts.corrections):
         raise NoArticles(facts.title)
-    digest = layout.arrange(items)
+    digest = _arranged(facts, items) if items else None
     is_alert = facts.look == Look.ALERT and len(items) == 1
     context = {
         "facts": facts,
+        "frame": facts.frame,
+        "lang": facts.frame.language,
+        "dir": "ltr",  # both, of all the frames we have
         "digest": digest,
-        "item": digest.lead.item,
+        "article_count": len(items),
+        "edition_picture": layout.above_the_introduction(facts.picture),
+        "item": digest.lead.item if digest else None,
         "newsletter_wordmark": mail.wordmark(facts.newsletter_name),
         "title": f"{facts.newsletter_name}: {items[0].title}" if is_alert else facts.title,
-        "subject_line": facts.subject or wording.subject_for(items),
-        "preheader": facts.preheader or wording.preheader_for(items),
+        "subject_line": facts.subject or _subject(facts, items),
+        "preheader": facts.preheader or _preheader(facts, items),
         **messages.placeholders(mark),
     }
     folder = "alert" if is_alert else "digest"
@@ -82,6 +89,23 @@ def compose(facts: Facts, items: Sequence[Item], *, mark: str, is_text: bool = F
         return mail.render_text(folder, context)
     body = mail.render_body(folder, context)
     return mail.Body(body.subject, body.text, _shortened(body.html))
+
+
+def _arranged(facts: Facts, items: Sequence[Item]) -> layout.Digest:
+    return layout.arrange(items, by_topic=facts.by_topic, more=facts.frame.more)
+
+
+def _subject(facts: Facts, items: Sequence[Item]) -> str:
+    if items:
+        return wording.subject_for(items)
+    newest = facts.corrections[0]
+    return wording.subject_to_tell(
+        newest.title, is_withdrawal=newest.is_withdrawal, language=facts.language
+    )
+
+
+def _preheader(facts: Facts, items: Sequence[Item]) -> str:
+    return wording.preheader_for(items) if items else wording.shortened(facts.corrections[0].text)
 
 
 def _shortened(html: str) -> str:

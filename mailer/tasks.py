@@ -13,7 +13,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from iria_news.environment import DEFAULT_SERVER
-from mailer import catching_up, cohorts, editions, monitoring, opening, production
+from mailer import (
+    catching_up,
+    cohorts,
+    corrections,
+    editions,
+    monitoring,
+    opening,
+    production,
+    reminding,
+)
 from mailer.deliveries import closing, reaping, sending, watching
 from mailer.models import Edition, EditionState, Pulse
 from mailer.throttle import hours, reactions
@@ -36,6 +45,7 @@ def tick() -> None:
     """
     opening.open_due(now=timezone.now())
     catching_up.open_due(now=timezone.now())
+    corrections.take_up_into_drafts()
     for edition in Edition.objects.filter(
         state=EditionState.APPROVED, due_at__lte=timezone.now()
     ).order_by("-priority", "due_at"):
@@ -51,6 +61,8 @@ def tick() -> None:
         work_at_imports.apply_async(expires=RING_EXPIRES)
     if service_mails.due_exists():
         send_service_mails.apply_async(expires=RING_EXPIRES)
+    if reminding.due().exists():
+        remind.apply_async(expires=RING_EXPIRES)
     Pulse.objects.update_or_create(name="tick", defaults={"at": timezone.now()})
 
 
@@ -97,6 +109,12 @@ def send(server: str = DEFAULT_SERVER) -> None:
     turn = sending.send_ready_batches(worker=_worker(), server=server, seconds=TURN)
     if turn.accepted:  # a server that takes nothing now is the tick's to ask again
         move_on()
+
+
+@shared_task(ignore_result=True)
+def remind() -> None:
+    """Lost: the next tick rings again. Doubled: each edition is claimed by one of them."""
+    reminding.remind_due()
 
 
 @shared_task(ignore_result=True)

@@ -11,12 +11,13 @@ from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
-from django.utils.formats import date_format
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from iria_news import dates
 from iria_news.articles.models import Article
-from mailer import monitoring
+from mailer import contents, monitoring
 from mailer.models import Edition, EditionQuerySet
 from subscribers import links
 from subscribers.models import Newsletter
@@ -46,7 +47,7 @@ def edition_list(request: HttpRequest) -> HttpResponse:
     page = Paginator(editions, PER_PAGE).get_page(request.GET.get("page"))
     months = [
         (month, list(editions_of_month))
-        for month, editions_of_month in groupby(page, key=lambda one: date_format(one.slot, "F Y"))
+        for month, editions_of_month in groupby(page, key=lambda one: dates.said(one.slot, "F Y"))
     ]
     context = {
         "page": page,
@@ -90,17 +91,27 @@ def private_edition_page(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _content(edition: Edition) -> dict[str, object]:
-    """Its articles as far as they are still published, the lead first."""
+    """What it says, and its articles as far as they are still published, the lead first."""
     readable = Article.objects.published().without_body().prefetch_related("topics")
     shown = readable.in_bulk(edition.items.values_list("article", flat=True))
-    ranked = edition.items.order_by("bit").values_list("article", flat=True)
-    articles = [shown[pk] for pk in ranked if pk in shown]
-    return {"edition": edition, "articles": articles, "sections": _sections(articles)}
+    articles = []
+    for pk, blurb in edition.items.order_by("bit").values_list("article", "blurb"):
+        if pk in shown:
+            shown[pk].standfirst = blurb or shown[pk].standfirst  # as the mail says it
+            articles.append(shown[pk])
+    return {
+        "edition": edition,
+        "articles": articles,
+        "sections": _sections(articles) if edition.by_topic else [Section("", "h2", articles)],
+        "introduction": contents.paragraphs(edition.introduction),
+        "note": contents.paragraphs(edition.note),
+    }
 
 
 @dataclass
 class Section:
-    name: str
+    name: str  # empty: the articles stand in their order
+    heading: str = "h3"  # of its articles
     articles: list[Article] = field(default_factory=list)
 
 
@@ -109,7 +120,7 @@ def _sections(articles: Iterable[Article]) -> list[Section]:
     sections: dict[str, Section] = {}
     for article in articles:
         topic = next(iter(article.topics.all()), None)
-        name = topic.name if topic else "More"
+        name = topic.name if topic else gettext("More")
         sections.setdefault(name, Section(name)).articles.append(article)
     return list(sections.values())
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from django.utils import dateformat, translation
 
+from mailer import frame_words
+
 PREHEADER = 130  # characters; no list of mails shows more
 ARABIC_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
@@ -52,9 +54,12 @@ class Words:
     minutes: Callable[[int], str]
     read: str
     and_more: Callable[[str, int], str]  # a title and how many articles besides
+    also: str  # in front of other titles
 
 
-ENGLISH = Words("j F", "j F Y", "{}\N{NO-BREAK SPACE}min".format, "Read the article", _english_more)
+ENGLISH = Words(
+    "j F", "j F Y", "{}\N{NO-BREAK SPACE}min".format, "Read the article", _english_more, "Also: {}"
+)
 WORDS = {
     "en": ENGLISH,
     "de": Words(
@@ -63,10 +68,20 @@ WORDS = {
         "{}\N{NO-BREAK SPACE}Min.".format,
         "Artikel lesen",
         "{} und {} weitere".format,
+        "Außerdem: {}",
     ),
-    "fr": Words("j F", "j F Y", "{}\N{NO-BREAK SPACE}min".format, "Lire l’article", _french_more),
-    "ja": Words("n月j日", "Y年n月j日", "{}分".format, "記事を読む", "{}、ほか{}本".format),
-    "ar": Words("j F", "j F Y", _arabic_minutes, "اقرأ المقال", "{} (+{})".format),
+    "fr": Words(
+        "j F",
+        "j F Y",
+        "{}\N{NO-BREAK SPACE}min".format,
+        "Lire l’article",
+        _french_more,
+        "Aussi : {}",
+    ),
+    "ja": Words(
+        "n月j日", "Y年n月j日", "{}分".format, "記事を読む", "{}、ほか{}本".format, "ほかに：{}"
+    ),
+    "ar": Words("j F", "j F Y", _arabic_minutes, "اقرأ المقال", "{} (+{})".format, "أيضًا: {}"),
 }
 
 
@@ -90,28 +105,28 @@ def _said(on: date, pattern: str, language: str) -> str:
     return said.translate(ARABIC_DIGITS) if language == "ar" else said
 
 
-def long_date(on: date) -> str:
+def long_date(on: date, language: str = frame_words.ENGLISH) -> str:
     """As in the line below the name of the newsletter, for example Monday 23 November 2026."""
-    return f"{on:%A} {on.day} {on:%B %Y}"
+    words = frame_words.frame(language)
+    return frame_words.said(on, words.long_date, words)
 
 
-def while_away(first: date, last: date) -> str:
+def while_away(first: date, last: date, language: str = frame_words.ENGLISH) -> str:
     """The subject of a catch-up, for example While you were away, 3 to 17 November."""
-    if first.year != last.year:
-        days = f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
-    elif first.month != last.month:
-        days = f"{first.day} {first:%B} to {last.day} {last:%B}"
-    elif first != last:
-        days = f"{first.day} to {last.day} {last:%B}"
-    else:
-        days = f"{first.day} {first:%B}"
-    return f"While you were away, {days}"
+    words = frame_words.frame(language)
+    return words.away.format(days=frame_words.span(first, last, words))
 
 
 def subject_for(articles: Sequence[Headline]) -> str:
     """A subject line: the title of the lead, and how many more there are."""
     lead, *others = articles
     return words(lead.language).and_more(lead.title, len(others)) if others else lead.title
+
+
+def subject_to_tell(title: str, *, is_withdrawal: bool, language: str = frame_words.ENGLISH) -> str:
+    """The subject of a mail that has nothing to say but what was wrong with one article."""
+    words = frame_words.frame(language)
+    return f"{words.is_withdrawn if is_withdrawal else words.correction}: {title}"
 
 
 def preheader_for(articles: Sequence[Headline]) -> str:
@@ -125,7 +140,7 @@ def preheader_for(articles: Sequence[Headline]) -> str:
         if len(longer) > PREHEADER:
             break
         shown = longer
-    return shortened(f"Also: {shown}")
+    return shortened(words(lead.language).also.format(shown))
 
 
 def shortened(text: str) -> str:

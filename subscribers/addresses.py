@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import email_validator
 import idna
+from django.utils.translation import gettext, gettext_noop
 from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
 
 from iria_news import keys
@@ -16,7 +17,7 @@ LONGEST_LOCAL_PART = 64  # characters, RFC 5321 section 4.5.3.1.1
 # What most addresses have before the @; RFC 5321 section 4.1.2 allows more.
 PLAIN = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 FOLDED_BY_THE_VALIDATOR = frozenset(CASE_INSENSITIVE_MAILBOX_NAMES)  # RFC 2142: Abuse is abuse
-EXAMPLE = "It should look like name@example.org."
+EXAMPLE = gettext_noop("It should look like name@example.org.")
 # They end lines or strings somewhere on the way and could smuggle in a header of their own.
 NEVER_IN_AN_ADDRESS = frozenset("\r\n\0\u0085\u2028\u2029")
 
@@ -78,7 +79,7 @@ def _checked(trimmed: str) -> tuple[str, str, str]:
             return local_part, domain, _ascii_domain(domain)
         checked = _validated(trimmed)
     except email_validator.EmailNotValidError as error:
-        raise BadAddress(f"The address “{trimmed}” cannot be right. {EXAMPLE}") from error
+        raise _bad(gettext("The address “{typed}” cannot be right."), trimmed) from error
     kept = domain if domain.isascii() else checked.ascii_domain
     return checked.local_part, kept, checked.ascii_domain
 
@@ -121,29 +122,38 @@ def masked(address: str) -> str:
 def _refuse_the_obvious(typed: str) -> None:
     """Say precisely what the usual mistakes are; the validator judges the rest."""
     if not typed:
-        raise BadAddress(f"Enter your email address. {EXAMPLE}")
+        raise _bad(gettext("Enter your email address."))
     if NEVER_IN_AN_ADDRESS.intersection(typed):
-        raise BadAddress(f"The address has a line break in it. {EXAMPLE}")
+        raise _bad(gettext("The address has a line break in it."))
     if len(typed) > LONGEST:
-        raise BadAddress(f"The address is longer than {LONGEST} characters. {EXAMPLE}")
-    if typed.count("@") != 1:
-        number = "more than one" if "@" in typed else "no"
-        raise BadAddress(f"The address “{typed}” has {number} @ sign. {EXAMPLE}")
+        too_long = gettext("The address is longer than {most} characters.")
+        raise _bad(too_long.format(most=LONGEST))
+    if "@" not in typed:
+        raise _bad(gettext("The address “{typed}” has no @ sign."), typed)
+    if typed.count("@") > 1:
+        raise _bad(gettext("The address “{typed}” has more than one @ sign."), typed)
     if any(character.isspace() for character in typed):
-        raise BadAddress(f"The address “{typed}” has a blank in it. {EXAMPLE}")
+        raise _bad(gettext("The address “{typed}” has a blank in it."), typed)
     _refuse_half_an_address(typed)
 
 
 def _refuse_half_an_address(typed: str) -> None:
     local_part, _, domain = typed.partition("@")
-    if not local_part or not domain:
-        side = "after" if local_part else "before"
-        raise BadAddress(f"The address “{typed}” has nothing {side} the @ sign. {EXAMPLE}")
+    if not local_part:
+        raise _bad(gettext("The address “{typed}” has nothing before the @ sign."), typed)
+    if not domain:
+        raise _bad(gettext("The address “{typed}” has nothing after the @ sign."), typed)
     if "." not in domain and domain.isascii():
-        raise BadAddress(f"The address “{typed}” has no dot after the @ sign. {EXAMPLE}")
+        raise _bad(gettext("The address “{typed}” has no dot after the @ sign."), typed)
     for character in local_part:
         if not character.isascii():
-            raise BadAddress(
-                f"Letters such as {character} before the @ do not reach our mail server yet. "
+            sentence = gettext(
+                "Letters such as {letter} before the @ do not reach our mail server yet. "
                 "Use another address if you have one."
             )
+            raise BadAddress(sentence.format(letter=character))
+
+
+def _bad(sentence: str, typed: str = "") -> BadAddress:
+    """The sentence about what was typed, and how an address looks."""
+    return BadAddress(f"{sentence.format(typed=typed)} {gettext(EXAMPLE)}")

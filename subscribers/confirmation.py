@@ -3,7 +3,7 @@
 from django.db import transaction
 from django.db.models.functions import Now
 
-from subscribers import consent, doorbell, service_mails, suppression, wishes
+from subscribers import consent, doorbell, mailboxes, service_mails, suppression, wishes
 from subscribers.models import (
     ConsentKind,
     ServiceMail,
@@ -29,7 +29,10 @@ def confirm(service_mail: ServiceMail, *, source: str) -> Subscriber:
     """
     with transaction.atomic():
         # The person first, as everybody does who changes something about them.
-        subscriber = Subscriber.objects.select_for_update().get(pk=service_mail.subscriber_id)
+        people = Subscriber.objects.select_for_update().filter(pk=service_mail.subscriber_id)
+        subscriber = people.first()
+        if subscriber is None:  # taken back with their import, or forgotten, in between
+            raise LinkUsed
         _use(service_mail, subscriber)
         places = list(
             wishes.begun_by(service_mail).select_related("newsletter").order_by("created_at", "pk")
@@ -38,6 +41,7 @@ def confirm(service_mail: ServiceMail, *, source: str) -> Subscriber:
             raise LinkUsed
         wishes.links_to_the_same(service_mail).update(used_at=Now())
         _begin(subscriber, places, source=source)
+        mailboxes.answered(subscriber.address_key or "")
         if service_mail.kind == ServiceMailKind.CONFIRMATION:
             suppression.lift_by_confirmation(subscriber.address_hash)
         service_mails.ask_welcome(subscriber, places[0].newsletter)

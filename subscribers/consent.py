@@ -2,32 +2,41 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.conf import settings
 from django.db.models import Max, QuerySet
+from django.utils import translation
+from django.utils.translation import gettext, gettext_noop
 
+from iria_news import languages
 from iria_news.articles.models import Topic
 from subscribers.models import ConsentEvent, ConsentKind, EventKind, Newsletter, Subscriber
 from subscribers.webhooks import events
 from subscribers.webhooks.events import Happening
 
-# A version never changes its words: an event points here. New words get a new version, and the
-# old ones stay for as long as an event names them.
+# A version never changes its words, in no language: an event points here, and names the language.
+# New words get a new version, and the old ones stay, here and in the catalogues, for as long as an
+# event names them. What no page of ours shows is in English only.
 WORDINGS = {
-    "form-2026-11": (
+    "form-2026-11": gettext_noop(
         "By subscribing you ask us to send you the newsletters ticked above. "
         "We keep your address, your choices and the time you agreed."
     ),
-    "band-2026-11": "We send one mail to confirm. Leave with one click.",
-    "confirm-2026-11": (
+    "band-2026-11": gettext_noop("We send one mail to confirm. Leave with one click."),
+    "confirm-2026-11": gettext_noop(
         "By pressing the button you agree that we send you these newsletters until you say stop; "
         "every mail has a link for that."
     ),
-    "choose-2026-11": "We send you what is ticked here until you say stop.",
-    "leave-2026-11": "Leaving takes one press and needs no reason.",
-    "address-2026-11": (
+    "choose-2026-11": gettext_noop("We send you what is ticked here until you say stop."),
+    "leave-2026-11": gettext_noop("Leaving takes one press and needs no reason."),
+    "less-2026-11": gettext_noop(
+        "What you choose or take back here, we send you until you say stop; every mail has a link "
+        "for that."
+    ),
+    "address-2026-11": gettext_noop(
         "By pressing the button you agree that we write to this address from now on, and no more "
         "to the earlier one."
     ),
-    "erase-2026-11": (
+    "erase-2026-11": gettext_noop(
         "Erasing removes your address, your choices and your history from our records, for good. "
         "We keep only a one-way mark, so that no import can bring you back."
     ),
@@ -48,10 +57,29 @@ API = "api-2026-11"  # shown by somebody else's form, whose program says so
 CONFIRM = "confirm-2026-11"
 CHOOSE = "choose-2026-11"
 LEAVE = "leave-2026-11"
+LESS = "less-2026-11"  # the page after leaving: less instead of nothing, or all of it back
 ADDRESS = "address-2026-11"
 ERASE = "erase-2026-11"
 IMPORT = "import"
 NONE = "none"
+
+
+def words(version: str, language: str = "") -> str:
+    """The words of a version as they are shown in a language, or in that which is spoken now."""
+    with translation.override(language or languages.current()):
+        return gettext(WORDINGS[version])
+
+
+def shown(event: ConsentEvent) -> str:
+    """The very words that were shown; the name of a version that there is no more."""
+    return words(event.wording, event.language) if event.wording in WORDINGS else event.wording
+
+
+def language_of(version: str, language: str = "") -> str:
+    """The language in which `words` gives a version: English where there is no translation."""
+    spoken = languages.supported(language or languages.current())
+    is_translated = words(version, spoken) != WORDINGS[version]
+    return spoken if is_translated else settings.LANGUAGE_CODE
 
 
 def record(
@@ -62,16 +90,19 @@ def record(
     source: str,
     newsletter: Newsletter | None = None,
     topics: Iterable[Topic] = (),
+    language: str = "",
 ) -> ConsentEvent:
     """Append one event, and have the endpoints told that want to know (docs/webhooks.md).
 
-    `wording` is a version of WORDINGS, `source` a page, mail or file.
+    `wording` is a version of WORDINGS, `source` a page, mail or file. `language` is that of the
+    page which showed the words; it is needed only where another one is spoken now.
     """
     event = ConsentEvent.objects.create(
         subscriber=subscriber,
         newsletter=newsletter,
         kind=kind,
         wording=_known(wording),
+        language=language_of(wording, language),
         source=source[:200],
         topics=slugs(topics),
     )

@@ -4,10 +4,12 @@ The number of the row stays, for old ledgers count it. Who keeps more about peop
 knows adds a function to PARTS.
 """
 
+import re
 from collections.abc import Callable
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from iria_news.articles.models import Language
 from subscribers import consent, inbound
@@ -15,6 +17,8 @@ from subscribers.importing import keeping
 from subscribers.models import (
     ConsentEvent,
     ConsentKind,
+    FormerAddress,
+    ServiceMail,
     SignUpRequest,
     Subscriber,
     SubscriberState,
@@ -27,6 +31,7 @@ from subscribers.models import (
 # still known. Called again for a person without an address it must do no harm.
 PARTS: list[Callable[[Subscriber], None]] = []
 REMOVED = "(removed)"
+LONGEST_SOURCE = 200  # characters, as its column
 # Every column of a person but the number, and the day on which the row was made.
 NOBODY = {
     "address": "",
@@ -47,30 +52,49 @@ NOBODY = {
 }
 
 
-def erase(subscriber: Subscriber, *, source: str) -> bool:
+def erase(subscriber: Subscriber, *, source: str, wording: str = consent.NONE) -> bool:
     """Clear the person from every table, for good; False if that was done before.
 
     All or nothing. What stays: the row's number without an address, the consent events without
-    one, and a Suppression that only a new sign-up with confirmation ends (F14). A mail whose intent
-    was committed before may still leave (G5).
+    one, and a Suppression of each address they had with us, which only a new sign-up with
+    confirmation ends (F14). A mail whose intent was committed before may still leave (G5). Files
+    follow when the rows are gone: reading them takes a while, and holds up nobody.
     """
     with transaction.atomic():
         subscriber = Subscriber.objects.select_for_update().get(pk=subscriber.pk)
         if subscriber.state == SubscriberState.ERASED:
             return False
-        Suppression.objects.update_or_create(
-            address_hash=subscriber.address_hash,
-            defaults={"reason": SuppressionReason.ERASURE, "note": ""},
-        )
-        inbound.forget_person(subscriber)
-        keeping.forget_person(subscriber.address, subscriber.address_key or "")
+        _suppress(subscriber)
         _forget_requests(subscriber)
         _clean_events(subscriber)
-        consent.record(subscriber, ConsentKind.ERASED, wording=consent.ERASE, source=source)
+        # Somebody else may have asked to move to this address, or have moved away from it.
+        ServiceMail.objects.filter(to_address__iexact=subscriber.address).delete()
+        consent.record(subscriber, ConsentKind.ERASED, wording=wording, source=source)
         WebhookEvent.objects.filter(subscriber=subscriber).delete()
         subscriber.notes.all().delete()
         empty(subscriber)
+    forget_files(subscriber.address, subscriber.address_key or "")
     return True
+
+
+def forget_earlier_address(subscriber: Subscriber) -> None:
+    """Take the address that its reader is about to leave out of the rows, and keep its hash.
+
+    Inside the transaction that changes it, for later nobody could tell what to look for.
+    `forget_files` goes after it.
+    """
+    _forget_requests(subscriber)
+    spelling = re.compile(re.escape(subscriber.address), re.IGNORECASE)
+    for event in _events_that_name(subscriber):  # a few at most: somebody typed it there
+        event.source = spelling.sub(REMOVED, event.source)[:LONGEST_SOURCE]
+        event.save(update_fields=["source"])
+    FormerAddress.objects.get_or_create(subscriber=subscriber, address_hash=subscriber.address_hash)
+
+
+def forget_files(address: str, address_key: str) -> None:
+    """Delete what lies on the disk and may name this address; after the commit (see `erase`)."""
+    inbound.forget_person(address, address_key)
+    keeping.forget_person(address, address_key)
 
 
 def empty(subscriber: Subscriber) -> None:
@@ -78,8 +102,22 @@ def empty(subscriber: Subscriber) -> None:
     for forget in PARTS:
         forget(subscriber)
     subscriber.service_mails.all().delete()
+    subscriber.former_addresses.all().delete()
     subscriber.subscriptions.all().delete()
     Subscriber.objects.filter(pk=subscriber.pk).update(**NOBODY)
+
+
+def _suppress(subscriber: Subscriber) -> None:
+    """The address and the earlier ones, but for those that are another reader's by now."""
+    earlier = set(subscriber.former_addresses.values_list("address_hash", flat=True))
+    others = Subscriber.objects.active().filter(address_hash__in=earlier)
+    earlier.difference_update(others.values_list("address_hash", flat=True))
+    for address_hash in sorted({subscriber.address_hash, *earlier}):
+        Suppression.objects.update_or_create(
+            address_hash=address_hash,
+            # The time says which files may be older than the erasure (`keeping`).
+            defaults={"reason": SuppressionReason.ERASURE, "note": "", "created_at": Now()},
+        )
 
 
 def _forget_requests(subscriber: Subscriber) -> None:
@@ -91,6 +129,8 @@ def _forget_requests(subscriber: Subscriber) -> None:
 
 def _clean_events(subscriber: Subscriber) -> None:
     """A source is a page or a file; if somebody typed the address into it, it goes."""
-    ConsentEvent.objects.filter(subscriber=subscriber, source__icontains=subscriber.address).update(
-        source=REMOVED
-    )
+    _events_that_name(subscriber).update(source=REMOVED)
+
+
+def _events_that_name(subscriber: Subscriber) -> QuerySet[ConsentEvent]:
+    return ConsentEvent.objects.filter(subscriber=subscriber, source__icontains=subscriber.address)

@@ -8,22 +8,16 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from iria_news.articles.models import Article, Topic
-from subscribers import zones
+from subscribers import cadences, zones
 from subscribers.models import Cadence, Newsletter
 
 WEEKS = 4
 LOOKS_BACK = timedelta(weeks=WEEKS)
 ENOUGH = timedelta(weeks=1)  # of articles; less tells nothing about a week
 A_WEEK = timedelta(weeks=1)
-
-AT_MOST = {
-    Cadence.AT_ONCE: "as it happens",
-    Cadence.DAILY: "up to 7 mails a week",
-    Cadence.WEEKDAYS: "up to 5 mails a week",
-    Cadence.WEEKLY: "1 mail a week",
-}
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,19 @@ def rate(
     `carried` is all that the newsletter has. Without history the words say what it may be at most.
     """
     a_week = per_week(newsletter, topics, carried, history)
-    return AT_MOST[Cadence(newsletter.cadence)] if a_week is None else words(a_week)
+    return at_most(newsletter) if a_week is None else words(a_week)
+
+
+def at_most(newsletter: Newsletter) -> str:
+    """How often it comes when each slot has news: "up to 5 mails a week"."""
+    slots = cadences.slots_a_week(newsletter)
+    if slots is None:
+        return gettext("as it happens")
+    if slots < 1:
+        return gettext("1 mail a month")
+    if slots == 1:
+        return gettext("1 mail a week")
+    return gettext("up to {number} mails a week").format(number=round(slots))
 
 
 def per_week(
@@ -104,18 +110,22 @@ def per_week(
         if article:
             waiting += 1
             wanted += bool(article.topics & followed)
-    return mails / history.weeks
+    # The last weeks may begin and end with a slot; there is no more than one for each of its days.
+    slots = cadences.slots_a_week(newsletter)
+    return mails / history.weeks if slots is None else min(mails / history.weeks, slots)
 
 
 def words(a_week: float) -> str:
     """ "about 5 mails a week"; below one a week, by the month."""
     if a_week > 0.8:
         number = round(a_week)
-        return f"about {number} mail{'' if number == 1 else 's'} a week"
+        each = ngettext("about {number} mail a week", "about {number} mails a week", number)
+        return each.format(number=number)
     number = round(a_week * WEEKS)
     if not number:
-        return "hardly a mail a month"
-    return f"about {number} mail{'' if number == 1 else 's'} a month"
+        return gettext("hardly a mail a month")
+    each = ngettext("about {number} mail a month", "about {number} mails a month", number)
+    return each.format(number=number)
 
 
 def _slot(newsletter: Newsletter, at: datetime) -> date:
@@ -124,14 +134,6 @@ def _slot(newsletter: Newsletter, at: datetime) -> date:
     day = here.date()
     if newsletter.wall_time is not None and here.time() > newsletter.wall_time:
         day += timedelta(days=1)
-    while not _leaves_on(newsletter, day):
+    while not cadences.is_day_of(newsletter, day):
         day += timedelta(days=1)
     return day
-
-
-def _leaves_on(newsletter: Newsletter, day: date) -> bool:
-    if newsletter.cadence == Cadence.WEEKDAYS:
-        return day.weekday() < 5
-    if newsletter.cadence == Cadence.WEEKLY and newsletter.weekday is not None:
-        return day.weekday() == newsletter.weekday
-    return True

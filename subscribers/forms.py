@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_noop
 
 from iria_news.articles.models import Topic
 from iria_news.frame import form_age
@@ -21,13 +22,13 @@ YOUNGEST = timedelta(seconds=2)  # nobody reads and types faster
 OLDEST = timedelta(hours=24)
 HONEYPOT = "website"  # out of sight; only programs fill it in
 
-PRESS_AGAIN = (
+PRESS_AGAIN = gettext_noop(
     "This page was open for too long or too short a time to be sure that a person sent it. "
     "Everything you entered is still here: please press the button again."
 )
-NOTHING_OFFERED = "There is no newsletter to join at present. Please come back later."
-NO_NEWSLETTER = "Tick at least one newsletter, or there is nothing to subscribe to."
-NO_TOPIC = "Tick at least one topic, or we would have nothing to send you."
+NOTHING_OFFERED = gettext_noop("There is no newsletter to join at present. Please come back later.")
+NO_NEWSLETTER = gettext_noop("Tick at least one newsletter, or there is nothing to subscribe to.")
+NO_TOPIC = gettext_noop("Tick at least one topic, or we would have nothing to send you.")
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_email(post: QueryDict) -> EmailForm:
     form = EmailForm()
     _read_address(form, post)
     if not is_of_good_age(post.get("form_age", "")):
-        form.problems.append(Problem("send", PRESS_AGAIN))
+        form.problems.append(Problem("send", gettext(PRESS_AGAIN)))
     return form
 
 
@@ -140,16 +141,18 @@ def read_sign_up(post: QueryDict, offered: list[Offer]) -> SignUpForm:
 
 def _problems_of_choice(form: SignUpForm) -> list[Problem]:
     if not form.offers:
-        return [Problem("newsletters", NOTHING_OFFERED)]
+        return [Problem("newsletters", gettext(NOTHING_OFFERED))]
     problems = []
     if not form.chosen_newsletters:
-        problems.append(Problem("newsletters", NO_NEWSLETTER))
+        problems.append(Problem("newsletters", gettext(NO_NEWSLETTER)))
     if not form.chosen_topics:
-        return [*problems, Problem("topics", NO_TOPIC)]
+        return [*problems, Problem("topics", gettext(NO_TOPIC))]
     for newsletter in form.chosen_newsletters:
         if not offers.carried(newsletter, form.chosen_topics):
             names = ", ".join(topic.name for topic in newsletter.topics.all())
-            sentence = f"{newsletter} carries none of the topics you ticked. It has: {names}."
+            sentence = gettext(
+                "{newsletter} carries none of the topics you ticked. It has: {names}."
+            ).format(newsletter=newsletter, names=names)
             problems.append(Problem("topics", sentence))
     return problems
 

@@ -13,7 +13,16 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from iria_news.articles.models import Topic
-from subscribers import links, offers, pausing, preferences, suppression, zones
+from subscribers import (
+    cadences,
+    consent,
+    links,
+    offers,
+    pausing,
+    preferences,
+    suppression,
+    zones,
+)
 from subscribers.models import (
     Cadence,
     Leaving,
@@ -45,9 +54,18 @@ def may_be_less(place: Subscription) -> bool:
     )
 
 
+def followed_at(place: Subscription, left_at: datetime) -> bool:
+    """Whether a link of that time, in whole seconds, was made when the place last ended.
+
+    Who came back and left again means the later leaving; the links of the earlier one are spent.
+    """
+    return place.ended_at is not None and place.ended_at.replace(microsecond=0) == left_at
+
+
 def weekly_instead(place: Subscription) -> Newsletter | None:
     """The weekly newsletter that could take this one's place; None if there is nothing to offer."""
-    if place.newsletter.cadence == Cadence.WEEKLY:
+    slots = cadences.slots_a_week(place.newsletter)
+    if slots is not None and slots <= 1:
         return None
     weekly = Newsletter.objects.offered().filter(
         cadence=Cadence.WEEKLY, language=place.newsletter.language
@@ -61,6 +79,11 @@ def weekly_instead(place: Subscription) -> Newsletter | None:
         if newsletter.pk not in taken and offers.carried(newsletter, topics):
             return newsletter
     return None
+
+
+def may_pause(subscriber: Subscriber) -> bool:
+    """A pause holds for all newsletters, and a link of one must not stop the others."""
+    return not pausing.is_paused(subscriber) and not subscriber.subscriptions.active().exists()
 
 
 def pause_until(subscriber: Subscriber) -> datetime:
@@ -78,18 +101,18 @@ def take_weekly(place: Subscription, *, source: str) -> Newsletter:
         if weekly is None:
             raise TooLate
         topics = offers.carried(weekly, place.topics.all())
-        preferences.follow(subscriber, weekly, topics, source=source)
+        preferences.follow(subscriber, weekly, topics, source=source, wording=consent.LESS)
     return weekly
 
 
 def take_pause(place: Subscription, *, source: str) -> datetime:
-    """Come back after two months, to everything. Return when the pause ends. Raises TooLate."""
+    """Come back after two months. Return when the pause ends. Raises TooLate."""
     with transaction.atomic():
         subscriber = _still_away(place)
-        if pausing.is_paused(subscriber) or not preferences.rejoin(place, source=source):
+        if not may_pause(subscriber) or not preferences.rejoin(place, source=source):
             raise TooLate
         until = pause_until(subscriber)
-        pausing.pause(subscriber, until, source=source)
+        pausing.pause(subscriber, until, source=source, wording=consent.LESS)
     return until
 
 
@@ -102,7 +125,7 @@ def take_fewer_topics(
         kept = [topic for topic in place.topics.all() if topic in set(topics)]
         if not kept or not preferences.rejoin(place, source=source):
             raise TooLate
-        preferences.follow(subscriber, place.newsletter, kept, source=source)
+        preferences.follow(subscriber, place.newsletter, kept, source=source, wording=consent.LESS)
     return kept
 
 
@@ -120,8 +143,13 @@ def tell_reason(place: Subscription, reason: LeavingReason) -> None:
 
 def _still_away(place: Subscription) -> Subscriber:
     """The person, locked until the commit. Raises TooLate if the offer no longer stands."""
-    subscriber = Subscriber.objects.select_for_update().get(pk=place.subscriber_id)
-    place.refresh_from_db()
+    subscriber = Subscriber.objects.select_for_update().filter(pk=place.subscriber_id).first()
+    now = Subscription.objects.filter(pk=place.pk, subscriber=subscriber).first()
+    if subscriber is None or now is None:
+        raise TooLate
+    if (now.ended_at, now.ended_by) != (place.ended_at, place.ended_by):
+        raise TooLate
+    place.subscriber = subscriber
     if not may_be_less(place) or suppression.is_suppressed(subscriber.address_hash):
         raise TooLate
     return subscriber

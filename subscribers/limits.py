@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 from redis.exceptions import NoScriptError, RedisError
 
 from iria_news import ephemeral, keys
@@ -41,13 +42,23 @@ SCRIPT_HASH = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()  
 class _Limit:
     name: str
     most: int
-    sentence: str
+    words: str
+
+    @property
+    def sentence(self) -> str:
+        return gettext(self.words).format(most=self.most)
 
 
-NETWORK = _Limit("network", PER_NETWORK, f"This network has sent {PER_NETWORK} sign-ups in an hour")
-ADDRESS = _Limit("address", PER_ADDRESS, f"This address was entered {PER_ADDRESS} times in an hour")
-DOMAIN = _Limit("domain", PER_DOMAIN, "This mail domain was entered very often in an hour")
-ALL = _Limit("all", IN_ALL, "We had more sign-ups in an hour than we can take")
+NETWORK = _Limit(
+    "network", PER_NETWORK, gettext_noop("This network has sent {most} sign-ups in an hour")
+)
+ADDRESS = _Limit(
+    "address", PER_ADDRESS, gettext_noop("This address was entered {most} times in an hour")
+)
+DOMAIN = _Limit(
+    "domain", PER_DOMAIN, gettext_noop("This mail domain was entered very often in an hour")
+)
+ALL = _Limit("all", IN_ALL, gettext_noop("We had more sign-ups in an hour than we can take"))
 
 
 class TooMany(Exception):
@@ -68,7 +79,7 @@ def count(address: Address, *, network: str | None) -> None:
     """
     counted = [
         *([] if network is None else [(NETWORK, network)]),
-        (ADDRESS, mailbox(address)),
+        (ADDRESS, mailbox(address.key)),
         (DOMAIN, address.key.rpartition("@")[2]),
         (ALL, ""),
     ]
@@ -99,9 +110,9 @@ def _name(limit: _Limit, of: str) -> str:
     return f"iria-limit:{limit.name}:{keys.keyed_hash('limit', of)[:32]}"
 
 
-def mailbox(address: Address) -> str:
+def mailbox(address_key: str) -> str:
     """One name for all addresses that usually reach one mailbox: no dots, no +tag."""
-    local_part, _, domain = address.key.rpartition("@")
+    local_part, _, domain = address_key.rpartition("@")
     return f"{local_part.partition('+')[0].replace('.', '')}@{domain}"
 
 

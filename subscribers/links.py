@@ -21,6 +21,9 @@ FRESH = timedelta(hours=1)  # a preferences link that may hand out or erase ever
 # Clocks of two machines differ a little. A time further ahead was not written by us.
 SKEW = timedelta(minutes=5)
 UNSUBSCRIBE_MAILBOX = "unsubscribe"
+# The number in the links of a test mail: no row has it. They are signed as any other, so that their
+# pages open; there is nothing that they could change.
+NOBODY = 0
 
 
 class BadLink(Exception):
@@ -58,13 +61,7 @@ def read_preferences(token: str, *, within: timedelta = PREFERENCES_FOR) -> int:
 
 def preferences_issued_at(token: str) -> datetime:
     """When a preferences link was made, in whole seconds. Raises BadLink, whatever its age."""
-    try:
-        issued_at = keys.read_dated_token("preferences", token).issued_at
-    except keys.BadKey as error:
-        raise BadLink from error
-    if issued_at is None:
-        raise BadLink
-    return issued_at
+    return _issued_at("preferences", token)
 
 
 def confirm_url(service_mail_id: int, at: datetime) -> str:
@@ -87,6 +84,11 @@ def read_undo(token: str) -> int:
     return _read_dated("undo", token, UNDO_WITHIN)
 
 
+def undo_issued_at(token: str) -> datetime:
+    """When the newsletter was left that this link brings back, in whole seconds. Raises BadLink."""
+    return _issued_at("undo", token)
+
+
 def less_url(subscription_id: int, at: datetime, what: str) -> str:
     """One of the offers (`what`) on the page after a newsletter was left at `at`."""
     return f"{settings.SITE_URL}/less/{keys.dated_token('less', subscription_id, at)}/{what}/"
@@ -95,6 +97,11 @@ def less_url(subscription_id: int, at: datetime, what: str) -> str:
 def read_less(token: str) -> int:
     """Return the number of a subscription. Raises BadLink, also a day after it ended."""
     return _read_dated("less", token, UNDO_WITHIN)
+
+
+def less_issued_at(token: str) -> datetime:
+    """When the newsletter was left that this offer follows, in whole seconds. Raises BadLink."""
+    return _issued_at("less", token)
 
 
 def new_address_url(service_mail_id: int, at: datetime) -> str:
@@ -118,6 +125,16 @@ def read_edition(token: str) -> int:
         return keys.read_short_token("edition", token)
     except keys.BadKey as error:
         raise BadLink from error
+
+
+def _issued_at(purpose: str, token: str) -> datetime:
+    try:
+        issued_at = keys.read_dated_token(purpose, token).issued_at
+    except keys.BadKey as error:
+        raise BadLink from error
+    if issued_at is None:
+        raise BadLink
+    return issued_at
 
 
 def _read_dated(purpose: str, token: str, within: timedelta) -> int:

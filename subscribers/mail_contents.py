@@ -63,7 +63,10 @@ def _invitation(service_mail: ServiceMail) -> Context | None:
 
 
 def _preferences(service_mail: ServiceMail) -> Context | None:
+    """Nothing for somebody we stopped writing to, whoever asked for it."""
     subscriber = service_mail.subscriber
+    if suppression.is_suppressed(subscriber.address_hash):
+        return None
     return {
         "address": subscriber.address,
         "asked_at": service_mail.asked_at,

@@ -11,7 +11,15 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from subscribers import addresses, consent, doorbell, erasure, service_mails, suppression
+from subscribers import (
+    addresses,
+    consent,
+    doorbell,
+    erasure,
+    mailboxes,
+    service_mails,
+    suppression,
+)
 from subscribers.addresses import Address
 from subscribers.models import (
     ConsentEvent,
@@ -53,7 +61,7 @@ def ask(subscriber: Subscriber, address: Address) -> None:
     with transaction.atomic():
         Subscriber.objects.select_for_update().get(pk=subscriber.pk)
         asked = ServiceMail.objects.filter(subscriber=subscriber, kind=ServiceMailKind.NEW_ADDRESS)
-        if not service_mails.ask_new_address(subscriber, address.address):
+        if not service_mails.ask_new_address(subscriber, address):
             raise AskedTooOften
         newest = asked.latest("pk")
         asked.unused().exclude(pk=newest.pk).update(used_at=Now())
@@ -80,7 +88,8 @@ def confirm(service_mail: ServiceMail) -> Subscriber:
 
     Of two presses at the same moment one wins. If the new address is with us as another person,
     the two become one (see `_merge`). Links to confirm or to the preferences that were made before
-    open no more: they may lie in a mailbox that is somebody else's by now.
+    open no more: they may lie in a mailbox that is somebody else's by now. The earlier address goes
+    from rows and files; its hash stays, so that no import of an old list writes to it.
     """
     new = addresses.parse(service_mail.to_address)
     with transaction.atomic():
@@ -95,13 +104,19 @@ def confirm(service_mail: ServiceMail) -> Subscriber:
         for other in both.values():
             _merge(other, into=subscriber)
         _let_go_of(subscriber)
-        old = subscriber.address
+        old, old_key = subscriber.address, subscriber.address_key or ""
+        if new.key != old_key:
+            erasure.forget_earlier_address(subscriber)
+            subscriber.former_addresses.filter(address_hash=new.hash).delete()
         subscriber.address, subscriber.address_key = new.address, new.key
         subscriber.address_hash = new.hash
         subscriber.save(update_fields=["address", "address_key", "address_hash"])
         service_mails.tell_old_address(subscriber, old)
         consent.record(subscriber, ConsentKind.CHANGED, wording=consent.ADDRESS, source=MOVED)
+        mailboxes.answered(new.key)
         doorbell.ring_after_commit()
+    if new.key != old_key:
+        erasure.forget_files(old, old_key)
     return subscriber
 
 
@@ -151,6 +166,8 @@ def _merge(other: Subscriber, *, into: Subscriber) -> None:
     ConsentEvent.objects.filter(subscriber=other).update(subscriber=into)
     SubscriberNote.objects.filter(subscriber=other).update(subscriber=into)
     WebhookEvent.objects.filter(subscriber=other).update(subscriber=into)
+    mine_too = into.former_addresses.values("address_hash")
+    other.former_addresses.exclude(address_hash__in=mine_too).update(subscriber=into)
     erasure.empty(other)
 
 

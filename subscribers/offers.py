@@ -6,22 +6,26 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db.models import Q
+from django.utils.translation import gettext, pgettext
 
+from iria_news import languages
 from iria_news.articles.models import Topic
-from subscribers import estimates
+from subscribers import cadences, estimates
 from subscribers.models import (
     Cadence,
     Newsletter,
     NewsletterQuerySet,
     Subscription,
     SubscriptionQuerySet,
-    Weekday,
 )
 from subscribers.models.newsletters import OFFERED
 
 # Whoever gives only an address gets the first of these that is offered. Never alerts, unless there
 # is nothing else: mail at any hour is something to ask for.
-USUAL_FIRST = [Cadence.DAILY, Cadence.WEEKDAYS, Cadence.WEEKLY, Cadence.AT_ONCE]
+USUAL_FIRST = [
+    *(Cadence.DAILY, Cadence.WEEKDAYS, Cadence.DAYS, Cadence.WEEKLY, Cadence.MONTHLY),
+    Cadence.AT_ONCE,
+]
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,12 @@ def rate_of(newsletter: Newsletter, topics: Iterable[Topic]) -> str:
 def comes(newsletter: Newsletter) -> str:
     """When it arrives, as the end of a sentence: "on Mondays at 08:00 (Europe/Berlin)"."""
     if newsletter.cadence == Cadence.AT_ONCE:
-        return "at once, when an article is published"
-    at = f"at {newsletter.wall_time:%H:%M} ({newsletter.zone})"
-    if newsletter.cadence == Cadence.WEEKLY and newsletter.weekday is not None:
-        return f"on {Weekday(newsletter.weekday).label}s {at}"
-    return f"{'on weekdays' if newsletter.cadence == Cadence.WEEKDAYS else 'every day'} {at}"
+        return gettext("at once, when an article is published")
+    return gettext("{days} at {time} ({zone})").format(
+        days=cadences.in_words(newsletter),
+        time=f"{newsletter.wall_time:%H:%M}",
+        zone=newsletter.zone,
+    )
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,8 @@ class Place:
     def follows(self) -> str:
         """The topics in words: "all", "Asia-Pacific, Europe and US"."""
         if self.all_topics:
-            return "all"
-        *others, last = [topic.name for topic in self.topics] or ["no topic"]
-        return f"{', '.join(others)} and {last}" if others else last
+            return pgettext("topics", "all")
+        return languages.listed([topic.name for topic in self.topics] or [gettext("no topic")])
 
 
 def places(subscriptions: SubscriptionQuerySet) -> list[Place]:

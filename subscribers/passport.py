@@ -22,6 +22,9 @@ def of(subscriber: Subscriber) -> dict[str, object]:
         "written_at": timezone.now(),
         "person": _person(subscriber),
         "how_mails_are_sent": _manner(subscriber),
+        "earlier_addresses_left_at": list(
+            subscriber.former_addresses.order_by("left_at").values_list("left_at", flat=True)
+        ),
         "newsletters": _newsletters(subscriber),
         "consent": _consent(subscriber),
         "service_mails": _service_mails(subscriber),
@@ -92,7 +95,8 @@ def _consent(subscriber: Subscriber) -> list[dict[str, object]]:
             "topics": event.topics.split(",") if event.topics else [],
             "source": event.source,
             "wording": event.wording,
-            "words_shown": consent.WORDINGS.get(event.wording),
+            "language": event.language,
+            "words_shown": consent.shown(event),
         }
         for event in events
     ]

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from django.conf import settings
 from django.http import QueryDict
 from django.utils import timezone
+from django.utils.translation import gettext
 
-from iria_news.articles.models import Topic
-from subscribers import addresses, estimates, offers, pausing, zones
+from iria_news import dates
+from iria_news.articles.models import Language, Topic
+from subscribers import addresses, estimates, pausing, preference_sections, zones
 from subscribers.addresses import Address
 from subscribers.forms import Problem
-from subscribers.models import Cadence, Newsletter, Subscriber
-from subscribers.offers import Offer
+from subscribers.models import Newsletter, Subscriber
+from subscribers.preference_sections import Section
 from subscribers.preferences import Manner, manner_of
 
 NO_PAUSE, TWO_WEEKS, UNTIL = "none", "2w", "until"
 FORTNIGHT = timedelta(days=14)
 LONGEST_PAUSE = timedelta(days=366)
-
-
-@dataclass
-class Section:
-    """One newsletter on the preferences page, and what is ticked there."""
-
-    offer: Offer
-    is_ticked: bool
-    ticked: Collection[str]  # slugs of topics
-    error: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"topic-{self.offer.newsletter.slug}"
-
-    @property
-    def topics(self) -> list[Topic]:
-        return [topic for topic in self.offer.topics if topic.slug in self.ticked]
-
-    @property
-    def count(self) -> str:
-        """ "4 of 8" or "all 8"."""
-        number, of = len(self.topics), len(self.offer.topics)
-        return f"all {of}" if number == of else f"{number} of {of}"
-
-    @property
-    def rate(self) -> str:
-        """What these topics bring; with none ticked, what all of them would."""
-        return self.offer.rate_for(self.topics or self.offer.topics)
 
 
 @dataclass
@@ -64,6 +37,7 @@ class PreferencesForm:
     until: str  # a date as typed, or as a browser writes it
     wants_catch_up: bool
     refuses_tracking: bool
+    language: str
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -79,6 +53,7 @@ class PreferencesForm:
             wants_text=self.wants_text,
             wants_catch_up=self.wants_catch_up,
             refuses_tracking=self.refuses_tracking,
+            language=self.language,
         )
 
     @property
@@ -116,8 +91,11 @@ class PreferencesForm:
     def time_there(self) -> str:
         """ "18:42 in Tokyo", or in UTC where no zone is chosen."""
         there = timezone.localtime(timezone=zones.of(self.clock))
-        where = "UTC" if self.clock == zones.UTC else f"in {zones.place(self.clock)}"
-        return f"{there:%H:%M} {where}"
+        if self.clock == zones.UTC:
+            return f"{there:%H:%M} UTC"
+        return gettext("{time} in {place}").format(
+            time=f"{there:%H:%M}", place=zones.place(self.clock)
+        )
 
     @property
     def hours(self) -> list[tuple[str, str]]:
@@ -130,12 +108,19 @@ class PreferencesForm:
         return [*known] if not self.zone or self.zone in known else [self.zone, *known]
 
     @property
+    def languages(self) -> list[tuple[str, str]]:
+        """What we have, and what the reader has chosen elsewhere; each by its own name."""
+        ours = dict(settings.LANGUAGES)
+        theirs = self.subscriber.language
+        return list((ours | {theirs: ours.get(theirs, Language(theirs).label)}).items())
+
+    @property
     def follow_the_hour(self) -> list[Newsletter]:
-        return [each.offer.newsletter for each in self.sections if not _is_at_once(each)]
+        return [each.offer.newsletter for each in self.sections if not each.is_at_once]
 
     @property
     def leave_at_once(self) -> list[Newsletter]:
-        return [each.offer.newsletter for each in self.sections if _is_at_once(each)]
+        return [each.offer.newsletter for each in self.sections if each.is_at_once]
 
     @property
     def total(self) -> str:
@@ -155,6 +140,10 @@ class PreferencesForm:
     @property
     def until_error(self) -> str:
         return self._sentence("until")
+
+    @property
+    def language_error(self) -> str:
+        return self._sentence("language")
 
     def _sentence(self, name: str) -> str:
         return next((each.sentence for each in self.problems if each.field == name), "")
@@ -178,7 +167,7 @@ def as_they_are(subscriber: Subscriber, sections: list[Section] | None = None) -
     paused = subscriber.paused_until if pausing.is_paused(subscriber) else None
     return PreferencesForm(
         subscriber,
-        preferences_as_they_are(subscriber) if sections is None else sections,
+        preference_sections.as_they_are(subscriber) if sections is None else sections,
         hour="" if manner.hour is None else str(manner.hour),
         zone=manner.zone,
         wants_text=manner.wants_text,
@@ -186,6 +175,7 @@ def as_they_are(subscriber: Subscriber, sections: list[Section] | None = None) -
         until=pausing.day_of(subscriber, paused).isoformat() if paused else "",
         wants_catch_up=manner.wants_catch_up,
         refuses_tracking=manner.refuses_tracking,
+        language=manner.language,
     )
 
 
@@ -194,9 +184,11 @@ def as_sent(subscriber: Subscriber, post: QueryDict) -> PreferencesForm:
 
     Without the hidden field that comes with hour, format and pause, these stay as they are.
     """
-    sections = preferences_as_sent(subscriber, post)
+    sections = preference_sections.as_sent(subscriber, post)
     if "manner" not in post:
-        return replace(as_they_are(subscriber, sections), problems=problems(sections))
+        return replace(
+            as_they_are(subscriber, sections), problems=preference_sections.problems(sections)
+        )
     pause = post.get("pause", "")
     form = PreferencesForm(
         subscriber,
@@ -208,8 +200,9 @@ def as_sent(subscriber: Subscriber, post: QueryDict) -> PreferencesForm:
         until=post.get("until", "").strip(),
         wants_catch_up="catch-up" in post,
         refuses_tracking="no-clicks" in post,
+        language=post.get("language", subscriber.language).strip(),
     )
-    form.problems = [*problems(form.sections), *_problems_of_manner(form)]
+    form.problems = [*preference_sections.problems(form.sections), *_problems_of_manner(form)]
     return form
 
 
@@ -222,51 +215,20 @@ def read_move(post: QueryDict) -> MoveForm:
     return form
 
 
-def preferences_as_they_are(subscriber: Subscriber) -> list[Section]:
-    """Newsletters that are not followed show all their topics ticked: one tick then joins them."""
-    places = subscriber.subscriptions.active().prefetch_related("topics")
-    followed = {
-        place.newsletter_id: {topic.slug for topic in place.topics.all()} for place in places
-    }
-    return [
-        Section(
-            offer,
-            is_ticked=offer.newsletter.pk in followed,
-            ticked=followed.get(offer.newsletter.pk, {topic.slug for topic in offer.topics}),
-        )
-        for offer in offers.to_subscriber(subscriber.pk)
-    ]
-
-
-def preferences_as_sent(subscriber: Subscriber, post: QueryDict) -> list[Section]:
-    """What was ticked, with an error where a newsletter is left without a topic."""
-    newsletters = set(post.getlist("newsletter"))
-    sections = []
-    for offer in offers.to_subscriber(subscriber.pk):
-        section = Section(offer, offer.newsletter.slug in newsletters, ())
-        section.ticked = set(post.getlist(section.name))
-        if section.is_ticked and not section.topics:
-            name = offer.newsletter.name
-            section.error = f"Tick at least one topic of {name}, or untick {name} itself."
-        sections.append(section)
-    return sections
-
-
-def problems(sections: Iterable[Section]) -> list[Problem]:
-    return [Problem(section.name, section.error) for section in sections if section.error]
-
-
 def _problems_of_manner(form: PreferencesForm) -> list[Problem]:
     found = []
     if form.hour and form.hour not in dict(form.hours):
-        sentence = f"The hour “{form.hour}” is not on our clock. Choose one from 00:00 to 23:00."
-        found.append(Problem("hour", sentence))
+        sentence = gettext("The hour “{hour}” is not on our clock. Choose one from 00:00 to 23:00.")
+        found.append(Problem("hour", sentence.format(hour=form.hour)))
     if form.zone and zones.canonical(form.zone) is None:
-        sentence = (
-            f"The time zone “{form.zone}” is not in our list. Choose it from the list, for example "
+        sentence = gettext(
+            "The time zone “{zone}” is not in our list. Choose it from the list, for example "
             "Asia/Tokyo."
         )
-        found.append(Problem("zone", sentence))
+        found.append(Problem("zone", sentence.format(zone=form.zone)))
+    if form.language not in dict(form.languages):
+        sentence = gettext("The language “{language}” is not in our list. Choose it from the list.")
+        found.append(Problem("language", sentence.format(language=form.language)))
     if form.pause == UNTIL and (sentence := _problem_of_day(form)):
         found.append(Problem("until", sentence))
     return found
@@ -274,23 +236,24 @@ def _problems_of_manner(form: PreferencesForm) -> list[Problem]:
 
 def _problem_of_day(form: PreferencesForm) -> str:
     if not form.until:
-        return "Give the day on which mails start again, or choose another pause."
+        return gettext("Give the day on which mails start again, or choose another pause.")
     try:
         day = date.fromisoformat(form.until)
     except ValueError:
-        example = form.fortnight.isoformat()
-        return f"“{form.until}” is no day that we can read. Write it like {example}."
-    shown = f"{day.day} {day:%B %Y}"
-    if day <= form.today:
-        return (
-            f"The day to start again, {shown}, is in the past. Choose a day from tomorrow on."
-            if day < form.today
-            else f"The day to start again, {shown}, is today. Choose a day from tomorrow on."
+        unread = gettext("“{typed}” is no day that we can read. Write it like {example}.")
+        return unread.format(typed=form.until, example=form.fortnight.isoformat())
+    if day < form.today:
+        sentence = gettext(
+            "The day to start again, {day}, is in the past. Choose a day from tomorrow on."
         )
-    if day > form.today + LONGEST_PAUSE:
-        return f"The day to start again, {shown}, is more than a year ahead. Choose a nearer one."
-    return ""
-
-
-def _is_at_once(section: Section) -> bool:
-    return section.offer.newsletter.cadence == Cadence.AT_ONCE
+    elif day == form.today:
+        sentence = gettext(
+            "The day to start again, {day}, is today. Choose a day from tomorrow on."
+        )
+    elif day > form.today + LONGEST_PAUSE:
+        sentence = gettext(
+            "The day to start again, {day}, is more than a year ahead. Choose a nearer one."
+        )
+    else:
+        return ""
+    return sentence.format(day=dates.said(day, "j F Y"))

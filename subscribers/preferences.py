@@ -10,17 +10,22 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
-from iria_news.articles.models import Topic
-from subscribers import consent, pausing, suppression
+from iria_news.articles.models import Language, Topic
+from subscribers import consent, pausing, suppression, wishes
+from subscribers.importing.judging import UNDONE
 from subscribers.models import (
     ConsentKind,
     Newsletter,
-    ServiceMail,
     Subscriber,
     SubscriberState,
     Subscription,
+    SubscriptionQuerySet,
     SubscriptionTopic,
 )
+
+
+class Gone(Exception):
+    """The person was erased, or became one with somebody else, in between. Nothing was changed."""
 
 
 class Suppressed(Exception):
@@ -36,6 +41,7 @@ class Manner:
     wants_text: bool = False
     wants_catch_up: bool = True
     refuses_tracking: bool = False
+    language: str = Language.ENGLISH  # of our pages and service mails; never of newsletters
 
 
 def save(
@@ -46,8 +52,9 @@ def save(
     *,
     source: str,
 ) -> None:
-    """Take over all that the preferences page has, or nothing: raises Suppressed."""
+    """Take over all that the preferences page has, or nothing: raises Suppressed and Gone."""
     with transaction.atomic():
+        subscriber = _lock(subscriber)
         choose(subscriber, choices, source=source)
         adjust(subscriber, manner, source=source)
         if pause_until is None:
@@ -62,16 +69,17 @@ def choose(
     """Make exactly these newsletters, each with exactly these topics, the subscriber's own.
 
     A topic that is followed already keeps its date; a new one counts from now. The same choice
-    again changes and records nothing. Raises Suppressed, and changes nothing, if anything is
-    chosen for an address that we stopped writing to.
+    again changes and records nothing. What was only asked for or offered by an invitation, and is
+    not chosen, goes on waiting for its answer: nothing that was ticked is taken away. Raises Gone,
+    and Suppressed if anything is chosen for an address that we stopped writing to.
     """
     with transaction.atomic():
-        _lock(subscriber)
+        subscriber = _lock(subscriber)
         if choices and suppression.is_suppressed(subscriber.address_hash):
             raise Suppressed
-        for subscription in subscriber.subscriptions.open().select_related("newsletter"):
-            if subscription.newsletter not in choices:
-                _end(subscription, source=source)
+        for place in subscriber.subscriptions.active().select_related("newsletter"):
+            if place.newsletter not in choices:
+                _end(subscriber, place, source=source, wording=consent.CHOOSE)
         for newsletter, topics in choices.items():
             follow(subscriber, newsletter, topics, source=source)
 
@@ -83,9 +91,10 @@ def manner_of(subscriber: Subscriber) -> Manner:
 def adjust(
     subscriber: Subscriber, manner: Manner, *, source: str, wording: str = consent.CHOOSE
 ) -> bool:
-    """Send from now on in this manner; False if that is how it was already."""
+    """Send from now on in this manner; False if that is how it was already. Raises Gone."""
     with transaction.atomic():
-        now = asdict(manner_of(_lock(subscriber)))
+        subscriber = _lock(subscriber)
+        now = asdict(manner_of(subscriber))
         changed = {name: value for name, value in asdict(manner).items() if now[name] != value}
         if not changed:
             return False
@@ -99,85 +108,147 @@ def adjust(
     return True
 
 
-def leave(subscription: Subscription, *, source: str) -> Subscription:
+def leave(
+    subscription: Subscription, *, source: str, wording: str = consent.NONE
+) -> Subscription | None:
     """End the person's place on this newsletter, and return it as it has ended, now or before.
 
     Whatever subscription the link was made for: somebody who left and came back, and now uses the
-    link in an old mail, means the mails they get today.
+    link in an old mail, means the mails they get today. None if the person was erased in between.
+    `wording` is what the page of the button says, if there is a page.
     """
     with transaction.atomic():
-        _lock(subscription.subscriber)
+        subscriber = _whose(subscription)
+        if subscriber is None:
+            return None
         places = Subscription.objects.filter(
-            subscriber=subscription.subscriber_id, newsletter=subscription.newsletter_id
-        )
-        for place in places.open():  # one, says the constraint
-            _end(place, source=source)
-        return places.select_related("newsletter", "subscriber").latest("ended_at")
+            subscriber=subscriber, newsletter=subscription.newsletter_id
+        ).select_related("newsletter", "subscriber")
+        _end_all(subscriber, places, source=source, wording=wording)
+        return places.latest("ended_at")
 
 
-def leave_all(subscriber: Subscriber, *, source: str) -> int:
-    """End every subscription; return how many there were."""
+def leave_all(subscriber: Subscriber, *, source: str, wording: str = consent.NONE) -> int:
+    """End every subscription; return how many there were, none of somebody who is erased."""
     with transaction.atomic():
-        _lock(subscriber)
-        return sum(_end(place, source=source) for place in subscriber.subscriptions.open())
+        try:
+            subscriber = _lock(subscriber)
+        except Gone:
+            return 0
+        places = Subscription.objects.filter(subscriber=subscriber).select_related("newsletter")
+        return _end_all(subscriber, places, source=source, wording=wording)
 
 
 def rejoin(subscription: Subscription, *, source: str) -> bool:
-    """Undo having left: same topics, no article lost in between.
+    """Undo having left when `subscription` says: same topics, no article lost in between.
 
     False, and nothing changed, where there is nothing to undo: never confirmed, not ended by its
-    reader, back already, the newsletter closed, or the person suppressed or erased.
+    reader, or anew since, back already, the newsletter closed, the person suppressed or erased.
     """
     with transaction.atomic():
-        subscriber = _lock(subscription.subscriber)
-        if subscriber.state != SubscriberState.ACTIVE:
+        subscriber = _who_may_rejoin(subscription)
+        if subscriber is None:
             return False
-        if suppression.is_suppressed(subscriber.address_hash):
-            return False
-        if subscriber.subscriptions.open().filter(newsletter=subscription.newsletter_id).exists():
-            return False
-        left = Subscription.objects.filter(
-            pk=subscription.pk,
-            confirmed_at__isnull=False,
-            ended_by__in=ENDED_BY_THEIR_READER,
-        )
-        if not subscription.newsletter.is_active or not left.update(ended_at=None, ended_by=""):
+        left = Subscription.objects.filter(pk=subscription.pk, ended_by__in=ENDED_BY_THEIR_READER)
+        if not left.update(ended_at=None, ended_by=""):  # stopped by us at this very moment
             return False
         consent.record(
             subscriber,
             ConsentKind.CHANGED,
             newsletter=subscription.newsletter,
             topics=subscription.topics.all(),
-            wording=consent.LEAVE,
+            wording=consent.LESS,
             source=source,
         )
         return True
+
+
+def _who_may_rejoin(subscription: Subscription) -> Subscriber | None:
+    """The person, locked; None where there is nothing to undo."""
+    try:
+        subscriber = _lock(subscription.subscriber)
+    except Gone:
+        return None
+    theirs = Subscription.objects.filter(subscriber=subscriber)
+    left = theirs.filter(
+        pk=subscription.pk, confirmed_at__isnull=False, ended_by__in=ENDED_BY_THEIR_READER
+    )
+    # Compared here: SQLite writes the same instant in more than one way.
+    as_seen = list(left.values_list("ended_at", flat=True)) == [subscription.ended_at]
+    may = (
+        as_seen
+        and subscription.newsletter.is_active
+        and subscriber.state == SubscriberState.ACTIVE
+        and not theirs.open().filter(newsletter=subscription.newsletter_id).exists()
+        and not suppression.is_suppressed(subscriber.address_hash)
+    )
+    return subscriber if may else None
 
 
 ENDED_BY_THEIR_READER = ["one-click", "page", "preferences", "mail"]
 
 
 def _lock(subscriber: Subscriber) -> Subscriber:
-    """One change of one person at a time. SQLite has one writer anyway."""
-    return Subscriber.objects.select_for_update().get(pk=subscriber.pk)
+    """One change of one person at a time; the person as they are now. Raises Gone.
+
+    SQLite has one writer anyway.
+    """
+    found = Subscriber.objects.select_for_update().filter(pk=subscriber.pk).first()
+    if found is None or found.state == SubscriberState.ERASED:
+        raise Gone
+    return found
 
 
-def _end(subscription: Subscription, *, source: str) -> bool:
-    still_open = Subscription.objects.open().filter(pk=subscription.pk)
+def _whose(subscription: Subscription) -> Subscriber | None:
+    """The person of this subscription, locked; None if it is gone with its person.
+
+    While we waited for the lock, two people may have become one, and the place have moved.
+    """
+    owner = Subscription.objects.filter(pk=subscription.pk).values_list("subscriber", flat=True)
+    number = owner.first()
+    while number is not None:
+        people = Subscriber.objects.select_for_update().filter(pk=number)
+        found, number = people.first(), owner.first()
+        if found is not None and found.pk == number:
+            return found
+    return None
+
+
+def _end_all(
+    subscriber: Subscriber, places: SubscriptionQuerySet, *, source: str, wording: str
+) -> int:
+    """End what is open of these places; return how many there were.
+
+    If nothing is, "no" stands for those that the undoing of an import has ended: the next import
+    must not bring them back.
+    """
+    ended = [
+        _end(subscriber, place, source=source, wording=wording) for place in list(places.open())
+    ]
+    if not ended:
+        for place in places.filter(ended_by=UNDONE):
+            Subscription.objects.filter(pk=place.pk).update(ended_by=source)
+            _record_left(subscriber, place, source=source, wording=wording)
+    return sum(ended)
+
+
+def _end(subscriber: Subscriber, place: Subscription, *, source: str, wording: str) -> bool:
+    still_open = Subscription.objects.open().filter(pk=place.pk)
     if not still_open.update(ended_at=Now(), ended_by=source):
         return False
-    # "No" takes back a question that was asked before it.
-    ServiceMail.objects.confirmations().unused().filter(
-        subscriber=subscription.subscriber_id
-    ).update(used_at=Now())
+    wishes.take_back_questions(subscriber, place.newsletter_id)
+    _record_left(subscriber, place, source=source, wording=wording)
+    return True
+
+
+def _record_left(subscriber: Subscriber, place: Subscription, *, source: str, wording: str) -> None:
     consent.record(
-        subscription.subscriber,
+        subscriber,
         ConsentKind.LEFT,
-        newsletter=subscription.newsletter,
-        wording=consent.LEAVE,
+        newsletter=place.newsletter,
+        wording=wording,
         source=source,
     )
-    return True
 
 
 def follow(

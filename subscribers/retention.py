@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
-from subscribers import inbound, links, moving
+from subscribers import inbound, links, mailboxes, moving
 from subscribers.importing import keeping
 from subscribers.models import (
     ConsentEvent,
@@ -32,11 +32,12 @@ def forget(now: datetime) -> dict[str, int]:
         "unconfirmed subscribers": _forget_unconfirmed_subscribers(now),
         "unconfirmed subscriptions": _forget_unconfirmed_subscriptions(now),
         "service mails": _forget_service_mails(now),
+        "counts of mailboxes": mailboxes.forget(now),
         "reasons for leaving": _forget_leavings(now),
         "consent events of people who left": _forget_consent(now),
         "rows of erased people": _forget_leftovers_of_the_erased(),
         "mails that came in": inbound.forget_files(now),
-        "files of imports": keeping.forget_files(now),
+        "files of imports": keeping.forget_files(now) + keeping.forget_uploads_before_an_erasure(),
         "webhook events": events.forget(now),
     }
 

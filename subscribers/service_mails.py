@@ -11,9 +11,10 @@ from django.db.models import F, Max
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from iria_news import backend, keys, mail, smtp
+from iria_news import backend, keys, languages, mail, smtp
 from iria_news.mail import headers
-from subscribers import mail_contents
+from subscribers import mail_contents, mailboxes
+from subscribers.addresses import Address
 from subscribers.models import (
     ConsentEvent,
     ConsentKind,
@@ -30,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 SERVICE_MAIL = 2  # the tag of our message keys
 
-# A form must not become a way to flood somebody's mailbox.
+# A form must not become a way to flood somebody's mailbox. These count what one row of a person
+# asked for; `mailboxes` counts whatever reaches the same mailbox, and outlives the rows.
 CONFIRMATIONS = {timedelta(minutes=15): 1, timedelta(days=1): 3}
 UNANSWERED = 5  # in all, as long as the person confirms nothing; so for invitations
 LINKS = {timedelta(minutes=15): 1, timedelta(days=1): 3}  # "mail me my link"
@@ -45,12 +47,14 @@ CANDIDATES = 5
 
 def may_confirm(subscriber: Subscriber) -> bool:
     """Whether a confirmation mail would be granted; False if the person had enough of them."""
-    return _may_answer(subscriber, ServiceMailKind.CONFIRMATION)
+    return _may_answer(subscriber, ServiceMailKind.CONFIRMATION) and mailboxes.has_room(
+        _key(subscriber), asks=True
+    )
 
 
 def ask_to_confirm(subscriber: Subscriber) -> bool:
     """Ask for a confirmation mail; False if the person had enough of them."""
-    if not may_confirm(subscriber):
+    if not may_confirm(subscriber) or not mailboxes.take(_key(subscriber), asks=True):
         return False
     ServiceMail.objects.create(subscriber=subscriber, kind=ServiceMailKind.CONFIRMATION)
     return True
@@ -83,13 +87,20 @@ def ask_for_link(subscriber: Subscriber) -> bool:
     return _ask(subscriber, ServiceMailKind.PREFERENCES, LINKS)
 
 
-def ask_new_address(subscriber: Subscriber, address: str) -> bool:
-    """Ask for a mail to the new address of a reader; False if there were enough of them."""
+def ask_new_address(subscriber: Subscriber, address: Address) -> bool:
+    """Ask for a mail to the new address of a reader; False if this reader asked for enough of them.
+
+    If it is the mailbox that had enough, the mail is written down and never sent: who asks must not
+    learn what happens at an address that may not be theirs.
+    """
     if not _has_room(subscriber, ServiceMailKind.NEW_ADDRESS, MOVES):
         return False
-    ServiceMail.objects.create(
-        subscriber=subscriber, kind=ServiceMailKind.NEW_ADDRESS, to_address=address
+    mail = ServiceMail(
+        subscriber=subscriber, kind=ServiceMailKind.NEW_ADDRESS, to_address=address.address
     )
+    if not mailboxes.take(address.key, asks=True):
+        mail.state, mail.settled_at, mail.reason = ServiceMailState.FAILED, Now(), "had enough"
+    mail.save()
     return True
 
 
@@ -108,8 +119,14 @@ def notify(subscriber: Subscriber) -> bool:
 def _ask(subscriber: Subscriber, kind: ServiceMailKind, at_most: Mapping[timedelta, int]) -> bool:
     if not _has_room(subscriber, kind, at_most):
         return False
+    if not mailboxes.take(_key(subscriber), asks=False):
+        return False
     ServiceMail.objects.create(subscriber=subscriber, kind=kind)
     return True
+
+
+def _key(subscriber: Subscriber) -> str:
+    return subscriber.address_key or ""  # of the erased, to whom no mail goes
 
 
 def _may_answer(subscriber: Subscriber, kind: ServiceMailKind) -> bool:
@@ -162,16 +179,23 @@ def send_due(*, at_most: int | None = None) -> int:
     server = settings.SUBMISSION_SERVERS["default"]
     with contextlib.closing(backend.open_session(server)) as session:
         while (at_most is None or accepted < at_most) and (service_mail := _claim()):
-            context = mail_contents.of(service_mail)
-            if context is None:
+            body = _written(service_mail)
+            if body is None:
                 _settle(service_mail, ServiceMailState.FAILED, "not needed")
                 continue
-            result = _submit(session, service_mail, mail.render_body(service_mail.kind, context))
+            result = _submit(session, service_mail, body)
             _settle_as(service_mail, result)
             accepted += result.kind is smtp.Kind.ACCEPTED
             if result.kind is smtp.Kind.NOT_SENT:
                 break
     return accepted
+
+
+def _written(service_mail: ServiceMail) -> mail.Body | None:
+    """The mail in its reader's language; None when there is nothing to say any more."""
+    with languages.speaking(service_mail.subscriber.language):
+        context = mail_contents.of(service_mail)
+        return None if context is None else mail.render_body(service_mail.kind, context)
 
 
 def _take_back() -> None:

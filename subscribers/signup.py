@@ -45,7 +45,8 @@ def receive(
     """Write one request down and ring: the same work for every address (W5).
 
     `limits.count` comes before it. `kind` is one of RequestKind; a link takes neither newsletters
-    nor a wording. Raises ValueError for a wording that nobody knows.
+    nor a wording. `language` is the one to write in, and in which the wording was shown. Raises
+    ValueError for a wording that nobody knows.
     """
     if kind == RequestKind.JOIN and wording not in consent.WORDINGS:
         raise ValueError(f"There is no wording {wording!r}: nobody could say what was agreed to.")
@@ -99,7 +100,8 @@ def take_up(
 
     - unknown, pending, or left everything: the wish is kept, unconfirmed, and a confirmation mail
       is asked for. It takes the place of an earlier wish together with that wish's links: what a
-      mailed link begins never changes, so if the person has had enough mails, nothing does;
+      mailed link begins never changes, so if the person has had enough mails, nothing does. Who
+      never confirmed is written to in the language of the newest form;
     - on a newsletter already: nothing is changed, and at most once a day a mail brings the
       preferences link, for whoever types an address is not always its owner;
     - suppressed, for whatever reason: as if unknown. A mailbox that was gone may be back, and
@@ -108,11 +110,19 @@ def take_up(
     """
     with transaction.atomic():
         subscriber = person(address, language)
+        _adopt(subscriber, language)
         served = subscriber.subscriptions.active().exists()
         if served and not suppression.is_suppressed(address.hash):
             service_mails.notify(subscriber)
         elif service_mails.may_confirm(subscriber):
-            _replace_wish(subscriber, newsletters, topics, source=source, wording=wording)
+            _replace_wish(
+                subscriber,
+                newsletters,
+                topics,
+                source=source,
+                wording=wording,
+                language=language,
+            )
             service_mails.ask_to_confirm(subscriber)
 
 
@@ -126,12 +136,13 @@ def ask_for_link(address: Address) -> None:
 def mail_link(address: Address) -> None:
     """Mail the preferences link to whoever is with us; the same for everybody to the one who asks.
 
+    Whom we stopped writing to gets nothing: strangers can type the address, too.
     Who never confirmed has no preferences yet, and gets the confirmation mail once more: the wish
     is the same, so earlier links go on working.
     """
     with transaction.atomic():
         subscriber = Subscriber.objects.filter(address_key=address.key).first()
-        if subscriber is None:
+        if subscriber is None or suppression.is_suppressed(address.hash):
             return
         if subscriber.state == SubscriberState.ACTIVE:
             service_mails.ask_for_link(subscriber)
@@ -149,6 +160,15 @@ def person(address: Address, language: str = "") -> Subscriber:
     return Subscriber.objects.select_for_update().get(pk=subscriber.pk)
 
 
+def _adopt(subscriber: Subscriber, language: str) -> None:
+    """Speak to somebody who never confirmed as their newest form does; readers chose themselves."""
+    if subscriber.state != SubscriberState.PENDING or language not in Language.values:
+        return
+    if subscriber.language != language:
+        subscriber.language = language
+        subscriber.save(update_fields=["language"])
+
+
 def _replace_wish(
     subscriber: Subscriber,
     newsletters: Iterable[Newsletter],
@@ -156,6 +176,7 @@ def _replace_wish(
     *,
     source: str,
     wording: str,
+    language: str,
 ) -> None:
     wishes.withdraw(subscriber)
     taken = set(subscriber.subscriptions.open().values_list("newsletter_id", flat=True))
@@ -171,4 +192,5 @@ def _replace_wish(
             topics=followed,
             wording=wording,
             source=source,
+            language=language,
         )

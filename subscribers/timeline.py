@@ -119,7 +119,7 @@ def _consent(subscriber: Subscriber, limit: int) -> Iterable[Entry]:
             word=event.kind,
             title=_consent_title(event),
             facts=[*([f"Topics: {topics}"] if topics else []), f"From: {event.source}"],
-            wording=consent.WORDINGS.get(event.wording, event.wording),
+            wording=consent.shown(event),
         )
 
 

@@ -58,6 +58,13 @@ def withdraw_invitation(subscriber: Subscriber, newsletter_id: int) -> None:
     _open_invitations(subscriber).filter(newsletter=newsletter_id).update(used_at=Now())
 
 
+def take_back_questions(subscriber: Subscriber, newsletter_id: int) -> None:
+    """Use up what the end of a newsletter answers: open confirmations, and invitations to it."""
+    unused = ServiceMail.objects.unused().filter(subscriber=subscriber)
+    unused.filter(kind=ServiceMailKind.CONFIRMATION).update(used_at=Now())
+    _open_invitations(subscriber).filter(newsletter=newsletter_id).update(used_at=Now())
+
+
 def _open_invitations(subscriber: Subscriber) -> ServiceMailQuerySet:
     return ServiceMail.objects.unused().filter(
         subscriber=subscriber, kind=ServiceMailKind.INVITATION, newsletter__isnull=False

@@ -34,8 +34,10 @@ def make_topic(name: str = "", **fields: Any) -> Topic:
 def make_article(
     title: str = "", *, topics: Iterable[Topic] | None = None, **fields: Any
 ) -> Article:
-    """An article published an hour ago, on one topic unless topics are given."""
+    """An article published an hour ago, on one topic unless topics are given. It came when it
+    was published."""
     number = next(_numbers)
+    published_at = fields.pop("published_at", timezone.now() - timedelta(hours=1))
     article = Article.objects.create(
         **{
             "title": title or f"Article {number}",
@@ -44,7 +46,8 @@ def make_article(
             "body": "<p>What happened, at length.</p>",
             "byline": "IRIA Europe desk",
             "state": ArticleState.PUBLISHED,
-            "published_at": timezone.now() - timedelta(hours=1),
+            "published_at": published_at,
+            "arrived_at": published_at or timezone.now(),  # unless it is given
             **fields,
         }
     )

@@ -420,7 +420,8 @@ def _m15(message: Message) -> Iterator[str]:
     if not address or not in_html or address not in message.text:
         yield "M15: the unsubscribe link of the header is not in both parts."
     wanted = {
-        "the reason": r"You confirmed .+ on \d{1,2} [A-Z][a-z]+ \d{4}",
+        "the reason": r"You confirmed .+ on \d{1,2} [A-Z][a-z]+ \d{4}"
+        r"|Sie haben .+ am \d{1,2}\. [A-Z][a-zä]+ \d{4} bestätigt",
         "the legal name": re.escape(settings.LEGAL_NAME),
         "the postal address": re.escape(settings.POSTAL_ADDRESS),
         "the contact": re.escape(settings.CONTACT_ADDRESS),
@@ -445,7 +446,7 @@ def _m16(message: Message) -> Iterator[str]:
         yield "M16: a service mail has headers of a newsletter."
     if any("/confirm/" in link for link in message.links):
         for part, content in (("text", message.one_line_text), ("HTML", message.html_text)):
-            if not re.search(r"\d{1,2} [A-Z][a-z]+ \d{4}", content):
+            if not re.search(r"\d{1,2}\.? [A-Z][a-zä]+ \d{4}", content):
                 yield f"M16: the {part} of a confirmation does not say until when."
 
 

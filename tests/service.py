@@ -119,6 +119,7 @@ class Browser:
     def __init__(self, service: "Service") -> None:
         self.service = service
         self.network = f"198.51.100.{next(_numbers) % 250 + 1}"
+        self.language = "en"
         self._opener = build_opener(HTTPCookieProcessor(CookieJar()), _AnswersAsTheyCome)
 
     def get(self, address: str) -> Page:
@@ -130,7 +131,7 @@ class Browser:
         """Ask, and go where redirects lead."""
         url = urljoin(self.service.url, address)
         for _ in range(5):
-            headers = {"X-Forwarded-For": self.network}
+            headers = {"X-Forwarded-For": self.network, "Accept-Language": self.language}
             if body is not None:
                 headers |= {"Content-Type": content_type, "Origin": self.service.url}
             request = Request(url, data=body, headers=headers, method=method)
@@ -310,7 +311,8 @@ class Service:
 
     def ledgers(self) -> list[dict]:
         """The books of all editions whose audience is frozen; verify_ledger finds them right."""
-        return [json.loads(line) for line in self.manage("verify_ledger", "--json").splitlines()]
+        said = [json.loads(line) for line in self.manage("verify_ledger", "--json").splitlines()]
+        return [books for books in said if "edition_id" in books]  # the last line: the proofs
 
     def queue(self) -> dict:
         return json.loads(self.manage("queue_status", "--json"))

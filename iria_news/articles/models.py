@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
 
 class Topic(models.Model):
@@ -96,6 +97,11 @@ class Article(models.Model):
         null=True, blank=True, help_text="UTC. A time ahead publishes the article then."
     )
     modified_at = models.DateTimeField(auto_now=True)
+    arrived_at = models.DateTimeField(
+        default=timezone.now,
+        editable=False,
+        help_text="When it came into this newsroom; by import that may be long after it appeared.",
+    )
     reading_minutes = models.PositiveSmallIntegerField(default=1, editable=False)
     source_guid = models.CharField(
         max_length=300,

@@ -20,7 +20,10 @@ TAG = re.compile(r"<[^>]*>")
 # "(Image Credit: Somebody/Agency)" at the end of a caption, as the newsroom writes it.
 CREDIT = re.compile(r"\s*\(\s*((?:image|photo|picture|map)\s+credit:[^<>]*)\)\s*$", re.IGNORECASE)
 # Ids of the article page itself: a heading "Related" must not take one.
-TAKEN_IDS = {"top", "main", "about", "contact", "inside", "subscribe", "related", "withdrawn"}
+TAKEN_IDS = {
+    *("top", "main", "about", "contact", "inside", "subscribe", "related", "withdrawn"),
+    "corrections",
+}
 
 
 @dataclass(frozen=True)

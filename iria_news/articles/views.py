@@ -33,7 +33,7 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def article(request: HttpRequest, slug: str) -> HttpResponse:
     """A withdrawn article keeps its address and its headline, with a note for its text."""
-    articles = Article.objects.readable().prefetch_related("topics")
+    articles = Article.objects.readable().prefetch_related("topics", "corrections")
     article = get_object_or_404(articles, slug=slug)
     context: dict[str, object] = {"article": article, "related": _related(article)}
     if article.state == ArticleState.WITHDRAWN:

@@ -6,6 +6,7 @@ Only https to public addresses, to the end of a deadline; knows neither feeds no
 from iria_news.fetching.deadlines import Deadline
 from iria_news.fetching.getting import fetch, in_words
 from iria_news.fetching.guard import Connect, FetchFailed, check, connect, is_public
+from iria_news.fetching.looking import look
 from iria_news.fetching.posting import post
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "fetch",
     "in_words",
     "is_public",
+    "look",
     "post",
 ]

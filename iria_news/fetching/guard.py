@@ -17,8 +17,17 @@ from urllib.parse import SplitResult, quote, urlsplit
 from iria_news.fetching.deadlines import Deadline, Response
 
 PORTS = {None, 443, 8443}
-# IPv4 addresses in disguise, which Python 3.11 takes for public: NAT64 (RFC 6052, 8215) and 6to4.
-DISGUISES = [ipaddress.ip_network(one) for one in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")]
+# What Python 3.11 takes for public, and is not. IPv4 addresses in disguise: NAT64 (RFC 6052, 8215)
+# and 6to4 with its relays (RFC 3056, 7526). Protocol assignments (RFC 6890). Documentation (RFC
+# 9637).
+NOT_PUBLIC = [
+    ipaddress.ip_network(one)
+    for one in (
+        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "192.88.99.0/24"),
+        "192.0.0.0/24",
+        "3fff::/20",
+    )
+]
 
 Connect = Callable[[str, int, Deadline], http.client.HTTPConnection]
 
@@ -60,8 +69,10 @@ def is_public(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             ip = ip.ipv4_mapped
-        elif ip.is_reserved or ip.is_site_local or any(ip in network for network in DISGUISES):
+        elif ip.is_reserved or ip.is_site_local:
             return False
+    if any(ip in network for network in NOT_PUBLIC):  # of the other version: in none of them
+        return False
     return ip.is_global and not ip.is_multicast
 
 

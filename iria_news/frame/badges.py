@@ -13,11 +13,11 @@ BADGES = {
     "waiting": {
         "checked",
         *("draft", "pending", "paused", "waiting", "deferred", "resent", "asked"),
-        *("slowed", "on trial"),
+        *("slowed", "on trial", "due now"),
     },
     "bad": {
         *("failed", "stuck", "uncertain", "withdrawn", "suppressed", "complaint"),
-        *("held", "suspended", "failing", "given up"),
+        *("held", "suspended", "failing", "given up", "missed"),
     },
 }
 

@@ -43,6 +43,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "newspaper",
     "SITE_FAVICONS": [{"rel": "icon", "href": lambda _request: static("frame/icon.png")}],
     "STYLES": [lambda _request: static("frame/admin.css")],
+    "SCRIPTS": [lambda _request: static("frame/countdown.js")],
     "ENVIRONMENT": "iria_news.frame.unfold.environment",
     # A dotted name, because the page shows what is further downstream than we may know.
     "DASHBOARD_CALLBACK": "mailer.admin_today.dashboard",
@@ -79,7 +80,14 @@ UNFOLD: dict[str, Any] = {
                 "title": "Distribution",
                 "items": [
                     _entry("Editions", "outgoing_mail", "mailer.edition"),
+                    {
+                        "title": "Calendar",
+                        "icon": "calendar_month",
+                        "link": reverse_lazy("admin:mailer_edition_calendar"),
+                        "permission": _who_may("mailer.view_edition"),
+                    },
                     _entry("Newsletters", "newsmode", "subscribers.newsletter"),
+                    _entry("Holidays", "event_busy", "subscribers.holiday"),
                     _entry("Lanes", "speed", "mailer.throttle"),
                     _entry("Warm-up", "trending_up", "mailer.warmupday"),
                 ],

@@ -16,6 +16,7 @@ import premailer
 from django.conf import settings
 from django.template import Engine
 
+from iria_news import languages
 from iria_news.mail import headers, parts
 
 cssutils.log.setLevel(logging.CRITICAL)  # it warns about every property younger than itself
@@ -37,14 +38,14 @@ class Body:
 def render_body(folder: str, context: Mapping[str, object]) -> Body:
     """Render templates/email/<folder>. Same values, same body; one run of premailer."""
     body = render_text(folder, context)
-    values = {**_sender(), **context, "subject": body.subject}
+    values = {**_frame(), **context, "subject": body.subject}
     html = _engine(escape=True).render_to_string(f"email/{folder}/body.html", values)
     return replace(body, html=inline(html))
 
 
 def render_text(folder: str, context: Mapping[str, object]) -> Body:
     """The same mail for who wants no HTML: without it, and without premailer."""
-    values = {**_sender(), **context}
+    values = {**_frame(), **context}
     written = _engine(escape=False).render_to_string(f"email/{folder}/subject.txt", values)
     values["subject"] = subject = headers.checked(headers.one_line(written))
     text = _engine(escape=False).render_to_string(f"email/{folder}/body.txt", values)
@@ -112,8 +113,11 @@ def wordmark(name: str) -> tuple[str, str]:
     return (mark, name.removeprefix(mark)) if name.startswith(f"{mark} ") else ("", name)
 
 
-def _sender() -> dict[str, object]:
+def _frame() -> dict[str, object]:
+    """Whose mail it is, and the language that is spoken unless the mail says otherwise."""
     return {
+        "lang": languages.current(),
+        "dir": languages.direction(),
         "site_name": settings.SITE_NAME,
         "wordmark": wordmark(settings.SITE_NAME),
         "site_url": settings.SITE_URL,
@@ -129,7 +133,11 @@ def _engine(*, escape: bool) -> Engine:
     return Engine(
         dirs=[str(settings.BASE_DIR / "templates")],
         autoescape=escape,
-        builtins=["iria_news.mail.filters"],
+        builtins=[
+            "iria_news.mail.filters",
+            "django.templatetags.i18n",
+            "iria_news.frame.templatetags.words",
+        ],
     )
 
 

@@ -8,12 +8,23 @@ from django.db.models import BooleanField, Count, ExpressionWrapper, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 
 from iria_news.frame import admin_base, badges
-from mailer import editions, rendering
-from mailer.admin import deliveries, steering, totals
+from mailer import editions
+from mailer.admin import (
+    approval,
+    calendar,
+    checks,
+    composer,
+    deliveries,
+    previews,
+    readers,
+    steering,
+    totals,
+    urgent,
+)
 from mailer.models import (
     AT_REST,
     BatchState,
@@ -26,6 +37,15 @@ from mailer.models import (
 )
 from subscribers.models import Newsletter
 
+PAGES = {
+    **composer.PAGES,
+    **approval.PAGES,
+    **previews.PAGES,
+    **steering.PAGES,
+    "readers": readers.page,
+    "checks": checks.page,
+    "urgent": urgent.urgent,
+}
 COHORTS_SHOWN = 20
 EVENTS_SHOWN = 20
 
@@ -84,18 +104,19 @@ class EditionAdmin(admin_base.ReadOnlyAdmin):
     @admin.display(description="Content")
     def content(self, edition) -> str:
         """As much of the hash as the page of approval shows."""
-        return edition.content_hash[: steering.HASH_SHOWN]
+        return edition.content_hash[: approval.HASH_SHOWN]
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             *(
                 path(f"<int:pk>/{name}/", wrap(page), name=f"mailer_edition_{name}")
-                for name, page in steering.PAGES.items()
+                for name, page in PAGES.items()
             ),
             path("<int:pk>/totals/", wrap(self.totals), name="mailer_edition_totals"),
-            path("<int:pk>/preview/", wrap(self.preview), name="mailer_edition_preview"),
+            path("urgent/", wrap(urgent.new), name="mailer_edition_new_urgent"),
             path("deliveries/", wrap(deliveries.page), name="mailer_edition_deliveries"),
+            path("calendar/", wrap(calendar.page), name="mailer_edition_calendar"),
             *super().get_urls(),
         ]
 
@@ -119,23 +140,6 @@ class EditionAdmin(admin_base.ReadOnlyAdmin):
         if not read.is_moving:
             response["HX-Refresh"] = "true"
         return response
-
-    def preview(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The mail of a cohort, or that of a reader who gets everything, as it would be sent."""
-        edition = self._readable(request, pk)
-        everything = sum(edition.items.values_list("bit", flat=True))
-        wanted = request.GET.get("list", "")
-        articles = int(wanted) & everything if wanted.isdecimal() else everything
-        is_text = "text" in request.GET
-        context = {
-            **self.admin_site.each_context(request),
-            "title": f"Preview of {edition}",
-            "back": reverse("admin:mailer_edition_change", args=[pk]),
-            "body": rendering.preview(edition, articles, is_text=is_text) if articles else None,
-            "list": articles,
-            "is_text": is_text,
-        }
-        return TemplateResponse(request, "admin/mailer/edition/preview.html", context)
 
     def _readable(self, request: HttpRequest, pk: int) -> Edition:
         if not self.has_view_permission(request):
@@ -173,7 +177,12 @@ def page_of(edition: Edition) -> dict[str, object]:
         "events": DeliveryEvent.objects.filter(edition=edition)
         .filter(kind__in=[EventKind.DEFERRED, EventKind.FAILED, EventKind.UNCERTAIN])
         .order_by("-pk")[:EVENTS_SHOWN],
-        "can_approve": edition.state == EditionState.DRAFT,
+        "can_approve": edition.state == EditionState.DRAFT
+        or editions.frozen_and_paused(edition).filter(reason=editions.CHANGED).exists(),
+        "can_undo": edition.state == EditionState.APPROVED,
+        "is_draft": edition.state == EditionState.DRAFT,
+        "edition": edition,
+        "tab": "change",
         "can_pause": edition.state in editions.UNDER_WAY,
         "can_resume": edition.state == EditionState.PAUSED,
         "can_cancel": edition.state not in AT_REST,

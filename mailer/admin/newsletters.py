@@ -1,7 +1,6 @@
 """Newsletters with what only we know of them: the next slot, and sending now."""
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,27 +12,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from iria_news.frame import asking
-from mailer import composing, editions, opening, schedule
+from mailer import coming, composing, opening, reach
 from mailer.models import EditionState
 from subscribers import admin as subscribers_admin
 from subscribers import counting
-from subscribers.models import Cadence, Newsletter
+from subscribers.models import Newsletter
 
 MOMENT_LASTS = timedelta(hours=1)  # later the numbers on the page are no longer what was read
 SALT = "mailer.admin.send-now"
-
-
-def next_slot_in_words(newsletter: Newsletter, *, now: datetime) -> str:
-    """Wall time and zone of the next slot, or why there is none."""
-    if not newsletter.is_active:
-        return "switched off"
-    if newsletter.cadence == Cadence.AT_ONCE:
-        return "with the next article"
-    slot = schedule.next_slot(newsletter, after=now)
-    if slot is None:
-        return "none within nine days"
-    wall = slot.astimezone(ZoneInfo(newsletter.zone))
-    return f"{wall:%A} {wall.day} {wall:%B}, {wall:%H:%M} {newsletter.zone}"
 
 
 class MomentForm(forms.Form):
@@ -64,7 +50,7 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
 
     @admin.display(description="Next slot")
     def next_slot(self, newsletter) -> str:
-        return next_slot_in_words(newsletter, now=timezone.now())
+        return coming.of(newsletter, now=timezone.now()).when
 
     def get_urls(self) -> list[URLPattern]:
         send_now = self.admin_site.admin_view(self.send_now)
@@ -77,7 +63,7 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
         newsletter = self.get_object(request, object_id)
         if newsletter is not None:
             kwargs["extra_context"] = {
-                "next_slot": self.next_slot(newsletter),
+                "coming": coming.of(newsletter, now=timezone.now()),
                 "readers": counting.readers_of(newsletter.pk),
             }
         return super().change_view(request, object_id, *args, **kwargs)
@@ -108,7 +94,7 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
 
 def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
     fresh = composing.fresh_articles(newsletter, slot=timezone.now())
-    readers = editions.expected_readers(newsletter)
+    readers = reach.expected_readers(newsletter)
     refusal = opening.why_not_now(newsletter)
     articles = f"{len(fresh):,} new article{'' if len(fresh) == 1 else 's'}"
     follow = f"{readers:,} reader{' follows' if readers == 1 else 's follow'}"

@@ -95,6 +95,7 @@ class Recipients:
                     choice[0],
                     [name for topic, name in names.items() if topic in choice[1]],
                     all_topics=choice[1] >= names.keys(),
+                    language=newsletter.language,
                 )
             self._places[batch_id, subscriber] = _Place(pk, sentences[choice], *person)
 

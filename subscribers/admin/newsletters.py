@@ -6,16 +6,25 @@ import zoneinfo
 from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.http import HttpRequest
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from iria_news.frame import admin_base, plain_text
-from subscribers import counting, offers
+from subscribers import cadences, counting, offers, zones
 from subscribers.admin import inviting
-from subscribers.models import (
-    Newsletter,
-)
+from subscribers.models import Newsletter, Weekday
+
+# Field, from, to, unit: as the constraints of the model, but said beside the field.
+BOUNDS = [
+    ("late_hours", 1, 36, "hours"),
+    ("draft_hours", 0, 168, "hours"),
+    ("grace_minutes", 0, 1440, "minutes"),
+    ("spread_minutes", 0, 1440, "minutes"),
+    ("month_day", 1, 31, ""),
+]
 
 
 class ZoneInput(admin_base.TextInput):
@@ -29,6 +38,15 @@ class ZoneInput(admin_base.TextInput):
 
 
 class NewsletterForm(plain_text.Named, forms.ModelForm):
+    days = forms.TypedMultipleChoiceField(
+        label="Chosen weekdays",
+        choices=Weekday.choices,
+        coerce=int,
+        required=False,
+        widget=admin_base.CheckboxSelectMultiple,
+        help_text="Of a cadence on chosen weekdays.",
+    )
+
     class Meta:
         model = Newsletter
         fields = "__all__"  # noqa: DJ007  # the fieldsets of the page choose
@@ -43,6 +61,20 @@ class NewsletterForm(plain_text.Named, forms.ModelForm):
             for name in sorted(names)
         ]
         self.fields["server"].widget = admin_base.Select(choices=choices)
+        self.initial["days"] = cadences.chosen(self.instance)
+
+    def clean_days(self) -> int:
+        """The sum that the row holds."""
+        chosen: list[int] = self.cleaned_data["days"]  # type: ignore[assignment]  # no line of text
+        return sum(1 << day for day in chosen)
+
+    def clean(self) -> dict[str, object]:
+        values = super().clean() or {}
+        for name, low, high, unit in BOUNDS:
+            number = values.get(name)
+            if number is not None and not low <= number <= high:
+                self.add_error(name, f"Give {low} to {high:,} {unit}".strip() + ".")
+        return values
 
     def clean_server(self) -> str:
         server = self.cleaned_data["server"]
@@ -54,15 +86,17 @@ class NewsletterForm(plain_text.Named, forms.ModelForm):
         return server
 
     def clean_zone(self) -> str:
+        """By its present name: Europe/Kiev is kept as Europe/Kyiv."""
         zone = self.cleaned_data["zone"]
-        known = zoneinfo.available_timezones()
-        if zone not in known:
+        present = zones.canonical(zone)
+        if present is None:
+            known = zoneinfo.available_timezones()
             close = difflib.get_close_matches(zone, known, n=1) or ["Europe/Berlin"]
             raise forms.ValidationError(
                 f"The time zone “{zone}” is not in our list. "
                 f"Choose it from the list, for example {close[0]}."
             )
-        return zone
+        return present
 
 
 class NewsletterAdmin(admin_base.ModelAdmin):
@@ -76,9 +110,31 @@ class NewsletterAdmin(admin_base.ModelAdmin):
     prepopulated_fields = {"slug": ["name"]}
     fieldsets = [
         (None, {"fields": [("name", "slug"), "description", ("look", "language"), "topics"]}),
-        ("When", {"fields": [("cadence", "weekday"), ("wall_time", "zone")]}),
+        (
+            "When",
+            {
+                "description": "Holidays are named on a page of their own, and are no slots.",
+                "fields": [
+                    "cadence",
+                    "days",
+                    ("weekday", "month_week", "month_day"),
+                    ("wall_time", "zone"),
+                    ("missed", "late_hours", "draft_hours"),
+                ],
+            },
+        ),
         ("What", {"fields": [("min_articles", "max_articles", "look_back_days")]}),
-        ("How", {"fields": [("approval", "server"), "in_doubt", ("is_active", "is_private")]}),
+        (
+            "How",
+            {
+                "fields": [
+                    ("approval", "grace_minutes", "urgent_per_week"),
+                    ("spread_minutes", "server"),
+                    "in_doubt",
+                    ("is_active", "is_private"),
+                ]
+            },
+        ),
     ]
 
     def get_urls(self) -> list[URLPattern]:
@@ -90,6 +146,11 @@ class NewsletterAdmin(admin_base.ModelAdmin):
             ),
             *super().get_urls(),
         ]
+
+    def save_model(self, request: HttpRequest, obj, form, change) -> None:
+        if cadences.gets_other_slots(form.changed_data):
+            obj.scheduled_since = timezone.now()
+        super().save_model(request, obj, form, change)
 
     @admin.display(description="Comes")
     def comes(self, newsletter) -> str:

@@ -13,7 +13,7 @@ class Outcome(StrEnum):
     PROVED = "proved"  # new; the row carries where and when its reader agreed
     ASKED = "asked"  # new; the reader is asked by mail, and gone after 7 days without an answer
     SUPPRESSED = "suppressed"  # we stopped writing to this address
-    LEFT = "left"  # unsubscribed; only the reader comes back
+    LEFT = "left"  # unsubscribed, or moved to another address; only the reader comes back
     WAITING = "waiting"  # was asked to confirm something, and has not answered yet
     THERE = "there"  # on this newsletter already; nothing changes
     REFUSED = "refused"  # see the reasons
@@ -46,6 +46,9 @@ def judge(import_id: int | None) -> dict[Outcome, int]:
             WHEN EXISTS (
                 SELECT 1 FROM subscribers_suppression x WHERE x.address_hash = import_line.hash
             ) THEN '{Outcome.SUPPRESSED}'
+            WHEN person_id IS NULL AND EXISTS (
+                SELECT 1 FROM subscribers_formeraddress f WHERE f.address_hash = import_line.hash
+            ) THEN '{Outcome.LEFT}'
             WHEN person_id IS NULL THEN {_new()}
             WHEN EXISTS ({_OPEN} {_HERE} AND s.confirmed_at IS NOT NULL) THEN '{Outcome.THERE}'
             WHEN EXISTS ({_OPEN} {_HERE}) THEN '{Outcome.WAITING}'

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TextIO
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from subscribers.importing.encodings import BadFile
 from subscribers.importing.reading import LIMIT_BYTES
-from subscribers.models import ImportState, SubscriberImport
+from subscribers.models import ImportState, SubscriberImport, Suppression, SuppressionReason
 
 KEPT_FOR = timedelta(days=30)  # after an import is settled
 DRAFT = ".new"  # how names end of files that are being written
 DRAFTS_FOR = timedelta(days=1)  # no worker writes so long: this one was killed
+# Nobody reads their uploads any more; an undo works from the rows.
+DONE = [ImportState.APPLIED, ImportState.UNDOING, ImportState.UNDONE, ImportState.FAILED]
 SETTLED = [ImportState.CHECKED, ImportState.APPLIED, ImportState.UNDONE, ImportState.FAILED]
 
 
@@ -75,17 +77,38 @@ def forget_person(address: str, address_key: str) -> None:
 
     What was uploaded for an import that is done serves nothing but a look back, so it goes whole.
     Refused rows are there to be mended, and go only if one of them names the address. A file that
-    still waits to be applied stays: the Suppression keeps the reader out of it.
+    still waits to be applied stays: the Suppression keeps the reader out of it, and it goes when
+    the import is done (see `forget_uploads_before_an_erasure`).
     """
-    done = SubscriberImport.objects.filter(state__in=[ImportState.APPLIED, ImportState.UNDONE])
-    for job in done.exclude(path=""):
+    for job in SubscriberImport.objects.filter(state__in=DONE).exclude(path=""):
         path_of(job).unlink(missing_ok=True)
+        SubscriberImport.objects.filter(pk=job.pk).update(path="")
     spellings = (address.casefold(), address_key)
     for job in SubscriberImport.objects.exclude(refused_path=""):
         refused = folder() / job.refused_path
         if refused.is_file() and _names(refused, spellings):
             refused.unlink(missing_ok=True)
             SubscriberImport.objects.filter(pk=job.pk).update(refused_path="")
+
+
+def forget_uploads_before_an_erasure() -> int:
+    """Delete the files of imports that were not done when somebody was erased, and are by now.
+
+    Return of how many imports. Refused rows go, too: nobody can say any more whom they name.
+    """
+    erasures = Suppression.objects.filter(reason=SuppressionReason.ERASURE)
+    latest = erasures.aggregate(at=Max("created_at"))["at"]
+    if latest is None:
+        return 0
+    older = SubscriberImport.objects.filter(state__in=DONE, created_at__lt=latest)
+    # Those that were done at the time have lost their upload to `forget_person`.
+    return sum(_forget_files_of(job) for job in older.exclude(path=""))
+
+
+def _forget_files_of(job: SubscriberImport) -> int:
+    for name in filter(None, (job.path, job.refused_path)):
+        (folder() / name).unlink(missing_ok=True)
+    return SubscriberImport.objects.filter(pk=job.pk).update(path="", refused_path="")
 
 
 def _names(path: Path, spellings: tuple[str, str]) -> bool:
@@ -108,9 +131,4 @@ def forget_files(now: datetime) -> int:
     for draft in folder().glob(f"*{DRAFT}"):
         if datetime.fromtimestamp(draft.stat().st_mtime, UTC) < now - DRAFTS_FOR:
             draft.unlink(missing_ok=True)
-    number = 0
-    for job in old:
-        for name in filter(None, (job.path, job.refused_path)):
-            (folder() / name).unlink(missing_ok=True)
-        number += SubscriberImport.objects.filter(pk=job.pk).update(path="", refused_path="")
-    return number
+    return sum(_forget_files_of(job) for job in old)

@@ -22,6 +22,10 @@ from subscribers.models.integrations import (
     WebhookEndpoint,
     WebhookEvent,
 )
+from subscribers.models.mailboxes import (
+    FormerAddress,
+    Mailbox,
+)
 from subscribers.models.newsletters import (
     Approval,
     Cadence,
@@ -62,12 +66,14 @@ __all__ = [
     "ConsentEvent",
     "ConsentKind",
     "EventKind",
+    "FormerAddress",
     "Holiday",
     "ImportState",
     "InDoubt",
     "Leaving",
     "LeavingReason",
     "Look",
+    "Mailbox",
     "Missed",
     "MonthWeek",
     "Newsletter",

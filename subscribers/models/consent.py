@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy
 
 from subscribers.models.newsletters import Newsletter
 from subscribers.models.people import Subscriber
@@ -25,6 +26,9 @@ class ConsentEvent(models.Model):
     newsletter = models.ForeignKey(Newsletter, models.PROTECT, null=True, blank=True)
     kind = models.CharField(max_length=10, choices=ConsentKind)
     wording = models.CharField(max_length=20, help_text="Version of the words that were shown.")
+    language = models.CharField(
+        max_length=5, default="en", db_default="en", help_text="In which the words were shown."
+    )
     source = models.CharField(max_length=200, help_text="The page, mail or file it came from.")
     topics = models.CharField(max_length=500, blank=True, help_text="Slugs, separated by commas.")
     at = models.DateTimeField(db_default=Now())
@@ -56,11 +60,11 @@ class Suppression(models.Model):
 
 
 class LeavingReason(models.TextChoices):
-    OFTEN = "often", "Too many mails"
-    TOPICS = "topics", "Not the topics I follow"
-    TIME = "time", "Arrives at the wrong hour"
-    HARD = "hard", "Hard to read"
-    NEVER = "never", "I never asked for it"
+    OFTEN = "often", gettext_lazy("Too many mails")
+    TOPICS = "topics", gettext_lazy("Not the topics I follow")
+    TIME = "time", gettext_lazy("Arrives at the wrong hour")
+    HARD = "hard", gettext_lazy("Hard to read")
+    NEVER = "never", gettext_lazy("I never asked for it")
 
 
 class Leaving(models.Model):

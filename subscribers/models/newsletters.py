@@ -179,6 +179,8 @@ class Newsletter(models.Model):
         default=False, help_text="Invisible to the public; cannot be joined by a form."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Since when it has its present days and time. Slots before that were never missed.
+    scheduled_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = NewsletterQuerySet.as_manager()
 
@@ -202,7 +204,7 @@ class Newsletter(models.Model):
             ),
             models.CheckConstraint(
                 condition=~Q(cadence=Cadence.MONTHLY)
-                | Q(month_day__gte=1, month_day__lte=31, month_week__isnull=True)
+                | Q(month_day__isnull=False, month_day__range=(1, 31), month_week__isnull=True)
                 | Q(month_day__isnull=True, month_week__isnull=False, weekday__isnull=False),
                 name="a_monthly_cadence_has_its_day",
                 violation_error_message="Give either a day of the month, or a week and a weekday.",

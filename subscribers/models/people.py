@@ -50,6 +50,7 @@ class Subscriber(models.Model):
         blank=True,
         editable=False,
         db_index=False,
+        db_constraint=False,  # or each row of an import is looked up there
         related_name="+",
     )
 
@@ -166,6 +167,7 @@ class Subscription(models.Model):
         blank=True,
         editable=False,
         db_index=False,
+        db_constraint=False,  # or each row of an import is looked up there
         related_name="+",
     )
 

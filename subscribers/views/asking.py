@@ -13,9 +13,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
+from iria_news import languages
 from subscribers import addresses, consent, forms, limits, showcase, signup
 from subscribers.forms import SignUpForm
-from subscribers.views.pages import SeeOther
+from subscribers.views.pages import SeeOther, speak_as_named, with_language
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,17 @@ ON_A_PAGE = Look(
 
 def blank(request: HttpRequest, look: Look) -> HttpResponse:
     """The form as it is first shown."""
+    speak_as_named(request)
     form = forms.blank_sign_up(showcase.offered())
     return _show(request, look, look.form, form, wording=look.wording, status=200)
 
 
 def answer(request: HttpRequest, look: Look) -> HttpResponse:
     """Take the form that was sent, or ask for what it lacks; everything typed is kept."""
+    speak_as_named(request)
+    done = with_language(request, reverse(look.done))
     if request.POST.get(forms.HONEYPOT):
-        return SeeOther(reverse(look.done))
+        return SeeOther(done)
     form = forms.read_sign_up(request.POST, showcase.offered())
     if form.problems or form.address is None:
         return _show(request, look, look.form, form, wording=look.wording)
@@ -71,8 +75,9 @@ def answer(request: HttpRequest, look: Look) -> HttpResponse:
         topics=form.chosen_topics,
         source=_source(request),
         wording=_wording(form),
+        language=languages.current(),
     )
-    return SeeOther(reverse(look.done))
+    return SeeOther(done)
 
 
 def too_many(request: HttpRequest, error: limits.TooMany, *, template: str) -> HttpResponse:
@@ -102,10 +107,10 @@ def _show(
     context = {
         "form": form,
         "section": "subscribe",
-        "action": reverse(look.action),
+        "action": with_language(request, reverse(look.action)),
         "suggestion": suggestion,
         "is_repeated": "suggested" in request.POST,
-        "wording": consent.WORDINGS[wording],
+        "wording": consent.words(wording),
     }
     return render(request, template, context, status=status)
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from subscribers import (
     addresses,
@@ -21,29 +22,51 @@ from subscribers import (
 )
 from subscribers.models import Subscriber
 from subscribers.preference_forms import MoveForm, PreferencesForm
-from subscribers.views.pages import CHANGES, SeeOther, page, token_page
+from subscribers.views.pages import CHANGES, SeeOther, page, speak_to, token_page
 
 # What the page says after a press that led there.
 DONE = {
-    "confirmed": ("Confirmed.", "You will get what is ticked below, from the next edition on."),
-    "saved": ("Saved.", "From the next edition on, these choices count."),
-    "left": ("Unsubscribed from everything.", "No further newsletter will leave for you."),
-    "resumed": ("Resumed.", "The pause is over; the next edition comes as before."),
+    "confirmed": (
+        gettext_noop("Confirmed."),
+        gettext_noop("You will get what is ticked below, from the next edition on."),
+    ),
+    "saved": (
+        gettext_noop("Saved."),
+        gettext_noop("From the next edition on, these choices count."),
+    ),
+    "left": (
+        gettext_noop("Unsubscribed from everything."),
+        gettext_noop("No further newsletter will leave for you."),
+    ),
+    "resumed": (
+        gettext_noop("Resumed."),
+        gettext_noop("The pause is over; the next edition comes as before."),
+    ),
     "asked": (
-        "Now check the new inbox.",
-        "A mail with a button is on its way there, good for 3 days. Nothing changes before.",
+        gettext_noop("Now check the new inbox."),
+        gettext_noop(
+            "A mail with a button is on its way there, good for 3 days. Nothing changes before."
+        ),
     ),
     "moved": (
-        "Address changed.",
-        "From the next edition on your mails come here. We have told the earlier address.",
+        gettext_noop("Address changed."),
+        gettext_noop(
+            "From the next edition on your mails come here. We have told the earlier address."
+        ),
     ),
     "mailed": (
-        "Now check your inbox.",
-        "A fresh link is on its way, unless one came in the last 15 minutes. It is good for all.",
+        gettext_noop("Now check your inbox."),
+        gettext_noop(
+            "A fresh link is on its way, unless one came in the last 15 minutes. "
+            "It is good for all."
+        ),
     ),
     "old": (
-        "This link is older than an hour.",
-        "To change the address, download your data or be erased, have a fresh one mailed to you.",
+        gettext_noop("This link is older than an hour."),
+        gettext_noop(
+            "To change the address, download your data or be erased, have a fresh "
+            "one mailed to you."
+        ),
     ),
 }
 SAYS_THE_TOTAL = {"confirmed", "saved"}
@@ -62,12 +85,16 @@ class Reader:
 
 
 def reader_with(token: str) -> Reader:
-    """Whose link it is. Raises BadLink, also for one that was mailed to an earlier address."""
+    """Whose link it is, and from now on their language is spoken.
+
+    Raises BadLink, also for one that was mailed to an earlier address.
+    """
     number = links.read_preferences(token)
     subscriber = Subscriber.objects.active().filter(pk=number).first()
     issued_at = links.preferences_issued_at(token)
     if subscriber is None or moving.is_before_move(number, issued_at):
         raise links.BadLink
+    speak_to(subscriber)
     left = issued_at + links.FRESH - timezone.now()
     return Reader(subscriber, max(left, timedelta(0)))
 
@@ -76,21 +103,29 @@ def reader_with(token: str) -> Reader:
 @page(CHANGES)
 def change_preferences(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows the choices; POST makes new ones, ends a pause, or leaves everything."""
+    if links.read_preferences(token) == links.NOBODY:
+        return render(request, "subscribers/test_link.html")
     reader = reader_with(token)
     subscriber = reader.subscriber
     if request.method != "POST":
         return show(request, token, reader)
     if "leave" in request.POST:
-        preferences.leave_all(subscriber, source="preferences")
+        preferences.leave_all(subscriber, source="preferences", wording=consent.CHOOSE)
         return SeeOther(f"{request.path}?done=left")
     if "resume" in request.POST:
         pausing.resume(subscriber, source="preferences")
         return SeeOther(f"{request.path}?done=resumed")
     if "fresh" in request.POST:
-        service_mails.ask_for_link(subscriber)
-        doorbell.ring_after_commit()
-        return SeeOther(f"{request.path}?done=mailed")
+        return _mail_a_fresh_link(request, token, reader)
     return _save(request, token, reader)
+
+
+def _mail_a_fresh_link(request: HttpRequest, token: str, reader: Reader) -> HttpResponse:
+    if suppression.is_suppressed(reader.subscriber.address_hash):  # the page says whom to write to
+        return show(request, token, reader, status=422)
+    service_mails.ask_for_link(reader.subscriber)
+    doorbell.ring_after_commit()
+    return SeeOther(f"{request.path}?done=mailed")
 
 
 def _save(request: HttpRequest, token: str, reader: Reader) -> HttpResponse:
@@ -105,6 +140,8 @@ def _save(request: HttpRequest, token: str, reader: Reader) -> HttpResponse:
         )
     except preferences.Suppressed:
         return show(request, token, reader, form, status=422)
+    except preferences.Gone as error:
+        raise links.BadLink from error
     return SeeOther(f"{request.path}?done=saved")
 
 
@@ -128,10 +165,10 @@ def show(
         "form": form,
         "move": move or MoveForm(),
         "problems": [*form.problems, *(move.problems if move else [])],
-        "done": DONE.get(done),
+        "done": [gettext(words) for words in DONE.get(done, ())],
         "total": form.total if done in SAYS_THE_TOTAL else "",
         "is_paused": pausing.is_paused(reader.subscriber),
         "is_suppressed": suppression.is_suppressed(reader.subscriber.address_hash),
-        "wording": consent.WORDINGS[consent.CHOOSE],
+        "wording": consent.words(consent.CHOOSE),
     }
     return render(request, "subscribers/preferences.html", context, status=status)

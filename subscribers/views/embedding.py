@@ -11,7 +11,7 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 
 from subscribers import consent
 from subscribers.views import asking
-from subscribers.views.pages import CHANGES, SHOWS, page
+from subscribers.views.pages import CHANGES, SHOWS, page, speak_as_named
 
 View = Callable[..., HttpResponse]
 
@@ -54,4 +54,5 @@ def subscribe(request: HttpRequest) -> HttpResponse:
 @page(SHOWS)
 def check_inbox(request: HttpRequest) -> HttpResponse:
     """The same for everybody, byte for byte (W5)."""
+    speak_as_named(request)
     return render(request, "subscribers/embed_check_inbox.html")

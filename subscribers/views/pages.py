@@ -11,10 +11,13 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils import translation
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
 
+from iria_news import languages
 from subscribers import links
+from subscribers.models import Subscriber
 
 View = Callable[..., HttpResponse]
 CHANGES = ["GET", "HEAD", "OPTIONS", "POST"]
@@ -45,6 +48,30 @@ def page(methods: list[str]) -> Callable[[View], View]:
         return wrapper
 
     return decorate
+
+
+def speak_to(subscriber: Subscriber) -> None:
+    """Say the rest of this answer in the language of the reader whose link it is."""
+    translation.activate(languages.supported(subscriber.language))
+
+
+def speak_as_named(request: HttpRequest) -> str:
+    """Say it in the language that a form or an address names; return what was named, or nothing.
+
+    What we do not have is as good as nothing. For pages that read their form anyway.
+    """
+    named = request.POST.get("language") or request.GET.get("language", "")
+    if not languages.is_supported(named):
+        return ""
+    translation.activate(named)
+    return named
+
+
+def with_language(request: HttpRequest, address: str) -> str:
+    """The address of the next page, which names the language if the browser asks for another."""
+    spoken = languages.current()
+    asked = languages.preferred(request.headers.get("Accept-Language", ""))
+    return address if spoken == asked else f"{address}?language={spoken}"
 
 
 def token_page(view: View) -> View:

@@ -39,8 +39,8 @@ def erase(request: HttpRequest, token: str) -> HttpResponse:
         context = {
             "token": token,
             "masked": addresses.masked(reader.subscriber.address),
-            "wording": consent.WORDINGS[consent.ERASE],
+            "wording": consent.words(consent.ERASE),
         }
         return render(request, "subscribers/erase.html", context)
-    erasure.erase(reader.subscriber, source="preferences")
+    erasure.erase(reader.subscriber, source="preferences", wording=consent.ERASE)
     return render(request, "subscribers/erased.html")

@@ -66,7 +66,7 @@ def test_the_list_takes_as_many_queries_for_any_number_of_lanes(
         make(f"lane{place}.example", factor=0.5)
         hours.add("default", {(f"lane{place}.example", "sent"): 9})
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(7):
         page(admin_client)
 
 

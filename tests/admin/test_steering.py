@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
 
-from mailer import composing, editions
+from mailer import editions
 from mailer.models import Edition, EditionState
 from subscribers.models import Approval
 from tests import factories
@@ -91,45 +91,6 @@ def test_with_nothing_new_there_is_no_button_and_a_post_says_why(admin_client):
     assert not Edition.objects.exists()
 
 
-def test_approval_releases_what_was_read(admin_client):
-    edition = make_draft()
-    page = admin_client.get(url("approve", edition))
-
-    admin_client.post(url("approve", edition), {"content_hash": hidden(page, "content_hash")})
-
-    edition.refresh_from_db()
-    assert "Approve for 4 readers" in page.content.decode()
-    assert edition.state == EditionState.APPROVED
-    assert edition.approved_by.username == "admin"
-    assert LogEntry.objects.get().change_message == "Approved."
-
-
-def test_an_edition_composed_anew_since_it_was_read_is_shown_again(admin_client):
-    edition = make_draft()
-    read = hidden(admin_client.get(url("approve", edition)), "content_hash")
-    factories.make_article("Later news", topics=[factories.make_topic("Security")])
-    composing.compose(edition)
-
-    answer = admin_client.post(url("approve", edition), {"content_hash": read}, follow=True)
-
-    edition.refresh_from_db()
-    assert edition.state == EditionState.DRAFT
-    assert "Nothing was approved. Look again." in answer.content.decode()
-    assert "Later news" in answer.content.decode()
-
-
-def test_a_draft_can_be_composed_anew(admin_client):
-    edition = make_draft()
-    factories.make_article("Later news", topics=[factories.make_topic("Security")])
-
-    asked = admin_client.get(url("compose", edition)).content.decode()
-    answer = admin_client.post(url("compose", edition), follow=True)
-
-    assert "It would carry 3 articles" in asked
-    assert "It carries 3 articles now." in answer.content.decode()
-    assert edition.items.count() == 3
-
-
 def test_pause_and_resume_say_what_waits(newsroom, admin_client):
     edition = newsroom.edition
     asked = admin_client.get(url("pause", edition)).content.decode()
@@ -165,7 +126,7 @@ def test_cancelling_asks_for_the_number(newsroom, admin_client):
     assert edition.state == EditionState.CANCELLED
 
 
-@pytest.mark.parametrize("page", ["approve", "compose", "pause", "resume", "cancel"])
+@pytest.mark.parametrize("page", ["approve", "pause", "resume", "cancel"])
 def test_too_late_changes_nothing_and_says_so(page, newsroom, admin_client):
     edition = newsroom.edition
     Edition.objects.filter(pk=edition.pk).update(state=EditionState.DONE)

@@ -110,7 +110,7 @@ def test_a_history_takes_the_same_queries_however_long_it_is(
     reader = newsroom.subscriber
     # Session, person, subscriber; suppression, subscriptions, topics; six sources.
     for _ in range(2):
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             admin_client.get(path(reader))
         for _ in range(30):
             consent.record(reader, ConsentKind.CHANGED, wording=consent.NONE, source="x")

@@ -274,7 +274,8 @@ def test_pages_take_the_same_queries_however_much_is_published(
         client.get("/")
     with django_assert_num_queries(5):  # the topic, how many, a page, their topics, masthead
         client.get("/topics/europe/")
-    with django_assert_num_queries(5):  # the article, its topics, related, their topics, masthead
+    # The article, its topics and corrections, related ones, their topics, masthead.
+    with django_assert_num_queries(6):
         client.get("/articles/a/")
 
 

@@ -16,7 +16,8 @@ NARROW = {"width": 320, "height": 640}
 PAGES = [
     *("front", "article", "article with a picture", "topic", "editions", "edition", "subscribe"),
     *("check inbox", "confirm", "preferences", "unsubscribe", "unsubscribed", "undo", "bad link"),
-    *("send link", "inbox list", "inbox message", "inbox source", "not found"),
+    *("offers after leaving", "send link", "inbox list", "inbox message", "inbox source"),
+    "not found",
 ]
 
 
@@ -49,6 +50,7 @@ def addresses(service: Service) -> dict[str, str]:
         "preferences": digest.link("/preferences/"),
         "unsubscribe": digest.one_click_url,
         "unsubscribed": left.one_click_url,
+        "offers after leaving": unsubscribed.form("Send reason").action,
         "undo": unsubscribed.form("Undo, keep IRIA Daily").action,
         "bad link": "/confirm/nothing/",
         "send link": "/preferences/",

@@ -1,4 +1,4 @@
-"""Mail scanners with a real browser: every link of every mail is opened, scripts run, nothing changes."""
+"""Mail scanners with a real browser: every link is opened, scripts run, nothing changes."""
 
 import contextlib
 import sqlite3
@@ -21,7 +21,7 @@ def rows(service: Service) -> dict[str, list[tuple[object, ...]]]:
     with contextlib.closing(sqlite3.connect(path, uri=True)) as line:
         tables = line.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         return {
-            table: sorted(map(repr, line.execute(f'SELECT * FROM "{table}"')))  # noqa: S608
+            table: sorted(map(repr, line.execute(f'SELECT * FROM "{table}"')))
             for (table,) in tables
             if table not in BY_THEMSELVES
         }

@@ -39,8 +39,8 @@ class Answers(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def fetch():
-    """Fetch from `https://feeds.example`, which leads to our server; other names as always."""
+def connect():
+    """To `https://feeds.example`, which leads to our server; other names as always."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
@@ -49,8 +49,18 @@ def fetch():
                 return http.client.HTTPConnection(*server.server_address, timeout=5)
             return fetching.connect(host, port, deadline)
 
-        yield lambda url: fetching.fetch(url, limit_bytes=LIMIT, connect=connect)
+        yield connect
         server.shutdown()
+
+
+@pytest.fixture
+def fetch(connect):
+    return lambda url: fetching.fetch(url, limit_bytes=LIMIT, connect=connect)
+
+
+@pytest.fixture
+def look(connect):
+    return lambda url: fetching.look(url, within=5, connect=connect)
 
 
 def test_what_is_there_is_fetched_also_after_three_redirects(fetch):
@@ -109,7 +119,24 @@ def test_where_it_may_not_go_nothing_is_fetched(fetch, url, sentence):
         ("fec0::1", False),  # site-local, as it was before RFC 3879
         ("::a00:1", False),  # 10.0.0.1 as it was before RFC 4291
         ("100::1", False),  # thrown away, RFC 6666
+        ("192.0.0.8", False),  # for protocols, RFC 6890 and 7600
+        ("192.0.0.192", False),  # RFC 8155 and clouds
+        ("192.88.99.1", False),  # relays of 6to4, RFC 7526
+        ("3fff::1", False),  # for documentation, RFC 9637
+        ("192.0.1.1", True),
+        ("4000::1", False),  # given to nobody yet
     ],
 )
 def test_only_addresses_of_the_open_internet_are_public(address, public):
     assert fetching.is_public(address) is public
+
+
+def test_a_look_follows_redirects_and_says_what_the_address_answers(look):
+    assert look("https://feeds.example/feed") == 200
+    assert look("https://feeds.example/missing") == 404
+    assert look("https://feeds.example/2") == 200
+    assert look("https://feeds.example/large") == 200  # the body is nobody's concern
+    with pytest.raises(fetching.FetchFailed, match="more than 3 times"):
+        look("https://feeds.example/9")
+    with pytest.raises(fetching.FetchFailed, match="private address"):
+        look("https://feeds.example/away?to=https://localhost/")

@@ -253,13 +253,15 @@ def test_who_is_suppressed_paused_anew_or_gone_gets_none(now):
     assert ledger.read(edition.pk).balanced
 
 
-def test_a_newsletter_that_a_person_approves_catches_up_with_what_a_person_approved(now):
+def test_a_newsletter_that_a_person_approves_catches_up_with_what_a_person_approved(
+    now, admin_user
+):
     topic = factories.make_topic()
     newsletter = daily(now, approval=Approval.PERSON)
     factories.make_subscription(newsletter, since=now - 99 * DAY)
     published(now, 6, "approved", [topic])
     edition = opening.open_edition(newsletter, slot=now - 5 * DAY)
-    approving.approve(edition, content_hash=edition.content_hash, by=None)
+    approving.approve(edition, content_hash=edition.content_hash, by=admin_user)
     editions.begin_freezing(edition)
     assert cohorts.freeze(edition.pk)
     published(now, 3, "never read by anybody", [topic])

@@ -22,7 +22,7 @@ def test_a_due_slot_opens_one_edition_however_often_the_tick_looks():
     factories.make_article()
     at = timezone.now()
     factories.make_newsletter(
-        wall_time=(at - timedelta(minutes=2)).time(), created_at=at - timedelta(days=2)
+        wall_time=(at - timedelta(minutes=2)).time(), created_at=at - timedelta(hours=2)
     )
 
     opened = [opening.open_due(now=at) for _ in range(3)]
@@ -85,7 +85,7 @@ def test_a_newsletter_that_cannot_be_opened_does_not_stop_the_others():
     at = timezone.now()
     factories.make_article()
     due = {"wall_time": (at - timedelta(minutes=2)).time(), "created_at": at - timedelta(days=2)}
-    factories.make_newsletter(zone="No/Such_Zone", **due)
+    factories.make_newsletter("Two\nlines", slug="two", **due)
     good = factories.make_newsletter(**due)
 
     assert [edition.newsletter for edition in opening.open_due(now=at)] == [good]
@@ -94,6 +94,7 @@ def test_a_newsletter_that_cannot_be_opened_does_not_stop_the_others():
 def test_an_edition_that_changed_after_it_was_read_is_not_approved(admin_user):
     newsletter = factories.make_newsletter(approval=Approval.PERSON)
     article = factories.make_article()
+    factories.make_subscription(newsletter)
     edition = open_now(newsletter)
     read = edition.content_hash
     article.title = "Another title"
@@ -112,6 +113,7 @@ def test_an_edition_that_changed_after_it_was_read_is_not_approved(admin_user):
 def test_an_approval_is_void_when_an_article_changes_before_the_audience_is_frozen(admin_user):
     article = factories.make_article()
     edition = open_now(factories.make_newsletter(approval=Approval.PERSON))
+    factories.make_subscription(edition.newsletter)
     approving.approve(edition, content_hash=edition.content_hash, by=admin_user)
     article.standfirst = "Rewritten."
     article.save()

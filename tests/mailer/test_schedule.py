@@ -47,7 +47,7 @@ def test_each_day_of_a_year_has_exactly_one_slot_although_the_clocks_change():
     )
 
     assert len(slots) == 365
-    assert len({slot.astimezone(ZoneInfo("Europe/Berlin")).date() for slot in slots}) == 365
+    assert len({slot.at.astimezone(ZoneInfo("Europe/Berlin")).date() for slot in slots}) == 365
 
 
 def test_weekdays_leave_the_weekend_out():
@@ -55,7 +55,7 @@ def test_weekdays_leave_the_weekend_out():
 
     slots = schedule.slots(weekdays, after=utc("2026-11-20 05:00"), upto=utc("2026-11-24 07:00"))
 
-    assert [slot.day for slot in slots] == [20, 23, 24]  # Friday, Monday, Tuesday
+    assert [slot.day.day for slot in slots] == [20, 23, 24]  # Friday, Monday, Tuesday
 
 
 def test_a_weekly_newsletter_comes_on_its_day():
@@ -66,21 +66,6 @@ def test_a_weekly_newsletter_comes_on_its_day():
 
 def test_a_newsletter_that_goes_out_at_once_has_no_slots():
     assert schedule.next_slot(newsletter(cadence=Cadence.AT_ONCE), after=utc("2026-11-22")) is None
-
-
-def test_after_three_missed_days_one_edition_catches_up():
-    daily = newsletter()
-
-    assert schedule.due_slot(daily, now=utc("2026-11-22 06:00")) == utc("2026-11-22 06:00")
-    assert schedule.due_slot(daily, now=utc("2026-11-22 11:59")) == utc("2026-11-22 06:00")
-    assert schedule.due_slot(daily, now=utc("2026-11-22 12:00")) is None  # six hours: too late
-
-
-def test_a_newsletter_made_at_noon_does_not_send_this_mornings_edition():
-    now = utc("2026-11-22 09:00")
-    fresh = newsletter(created_at=now - timedelta(minutes=1))
-
-    assert schedule.due_slot(fresh, now=now) is None
 
 
 def first_look_at_the_clock(hour: int, zone: str, after: datetime) -> datetime:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from iria_news.environment import SubmissionServer
 from iria_news.frame import form_age
 from subscribers import receiving
+from subscribers.models import Mailbox, ServiceMail
 from tests.sink import Sink
 
 
@@ -45,6 +46,19 @@ def aged(**age: float) -> str:
     """The hidden field of a form that was shown so long ago."""
     with time_machine.travel(timezone.now() - timedelta(**age), tick=False):
         return form_age.issue()
+
+
+def mails_are_older(**age: float) -> None:
+    """As if all mails so far had been asked for so much earlier."""
+    by = timedelta(**age)
+    for mail in ServiceMail.objects.all():
+        mail.asked_at -= by
+        mail.save()
+    for mailbox in Mailbox.objects.all():
+        for name in ("last_at", "second_last_at", "third_last_at"):
+            at = getattr(mailbox, name)
+            setattr(mailbox, name, at and at - by)
+        mailbox.save()
 
 
 def link_in(text: str, path: str) -> str:

@@ -99,6 +99,15 @@ def test_a_link_with_no_wish_behind_it_stays_as_it_was():
     assert mail.used_at is None
 
 
+def test_a_link_is_dead_if_its_person_is_gone_since_it_was_opened():
+    place = make_subscription(confirmed=False)
+    mail = make_mail(place.subscriber)
+    place.subscriber.delete()  # as the undoing of an import and the clean-up of old wishes do
+
+    with pytest.raises(confirmation.LinkUsed):
+        confirmation.confirm(mail, source="/confirm/")
+
+
 def test_the_mail_with_a_preferences_link_confirms_nothing():
     place = make_subscription(confirmed=False)
     mail = ServiceMail.objects.create(subscriber=place.subscriber, kind=ServiceMailKind.PREFERENCES)

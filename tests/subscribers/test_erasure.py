@@ -56,7 +56,7 @@ def planted(folder):
         make_newsletter("Daily"), subscriber=reader, topics=[make_topic("Europe")]
     )
     left = make_subscription(subscriber=reader)
-    preferences.leave(left, source="page")
+    preferences.leave(left, source="page", wording=consent.LEAVE)
     consent.record(
         reader, ConsentKind.ASKED, wording=consent.NONE, source=f"staff: letter of {ADDRESS}"
     )

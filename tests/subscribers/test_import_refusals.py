@@ -6,9 +6,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscribers import erasure
+from subscribers import erasure, retention, suppression
 from subscribers.importing import jobs, keeping
-from subscribers.models import ImportState, Subscriber, SubscriberImport
+from subscribers.models import (
+    ImportState,
+    Subscriber,
+    SubscriberImport,
+    Suppression,
+    SuppressionReason,
+)
 from tests import factories
 from tests.subscribers.test_importing import (
     PROVED,
@@ -152,6 +158,52 @@ def test_the_erased_are_in_no_file_of_an_import_that_is_done(daily):
     assert not refused.exists()
     job.refresh_from_db()
     assert job.refused_path == ""
+
+
+@pytest.mark.parametrize("state", [ImportState.FAILED, ImportState.UNDOING, ImportState.UNDONE])
+def test_nor_in_one_that_failed_or_is_taken_back(daily, state):
+    job = applied("email\nmara@example.org\n", daily)
+    SubscriberImport.objects.update(state=state)
+
+    erasure.erase(Subscriber.objects.get(), source="preferences")
+
+    assert not keeping.path_of(job).exists()
+
+
+@pytest.mark.parametrize("state", [ImportState.APPLYING, ImportState.CHECKED])
+def test_an_upload_that_waits_stays_until_its_import_is_done(daily, state):
+    applied("email\nmara@example.org\n", daily)
+    waits = uploaded(f"email\nmara@example.org\nmara@example.org,{PROVED} x\n", daily)
+    SubscriberImport.objects.filter(pk=waits.pk).update(state=state)
+    upload, refused = keeping.path_of(waits), keeping.refused_path_of(waits)
+    erasure.erase(Subscriber.objects.get(), source="preferences")
+    retention.forget(timezone.now())
+    assert upload.exists()
+
+    jobs.apply(waits)
+    while jobs.work():
+        pass
+    waits.refresh_from_db()
+    assert (waits.state, refused.exists()) == (ImportState.APPLIED, True)
+    assert retention.forget(timezone.now())["files of imports"] == 1
+
+    assert not upload.exists()
+    assert not refused.exists()
+    assert not any(retention.forget(timezone.now()).values())
+
+
+def test_what_is_uploaded_after_an_erasure_is_kept_like_any_other(daily):
+    reader = factories.make_subscriber()
+    suppression.suppress(reader.address_hash, SuppressionReason.COMPLAINT)
+    Suppression.objects.update(created_at=timezone.now() - timedelta(days=3))
+    before = applied("email\nsam@example.org\n", daily)
+    erasure.erase(reader, source="preferences")  # the mark of the complaint becomes its own
+    after = applied("email\nlena@example.org\n", daily)
+
+    retention.forget(timezone.now())
+
+    assert not keeping.path_of(before).exists()
+    assert keeping.path_of(after).exists()
 
 
 def test_rows_of_others_are_left_to_be_mended(daily):

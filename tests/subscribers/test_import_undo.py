@@ -118,6 +118,30 @@ def test_the_further_newsletter_of_somebody_ends_and_can_be_imported_again(daily
     assert outcomes(applied(text, daily)) == {"proved": 1}
 
 
+@pytest.mark.parametrize(
+    "say_no",
+    [
+        lambda place: preferences.leave(place, source="one-click"),
+        lambda place: preferences.leave_all(place.subscriber, source="preferences"),
+    ],
+)
+def test_who_says_no_after_the_undoing_is_never_brought_back_by_a_file(daily, say_no):
+    reader = factories.make_subscriber()
+    weekly = factories.make_newsletter("Weekly")
+    place = factories.make_subscription(
+        daily, subscriber=reader, ended_at="2026-02-01T00:00Z", ended_by="import undone"
+    )
+
+    say_no(place)
+    say_no(place)
+
+    event = ConsentEvent.objects.get()
+    assert (event.kind, event.newsletter) == (ConsentKind.LEFT, daily)
+    text = file_of(f"{reader.address},{PROVED}")
+    assert outcomes(applied(text, daily, weekly)) == {"left": 1}
+    assert not Subscription.objects.active().exists()
+
+
 def test_a_person_of_whom_anything_else_speaks_stays_without_the_newsletter(daily, admin_user):
     job = applied(file_of(*(f"{who}@example.org,{PROVED}" for who in "abc")), daily)
     a, b, _ = Subscriber.objects.order_by("pk")

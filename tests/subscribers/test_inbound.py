@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from base64 import b64encode
 from datetime import timedelta
 from io import BytesIO, StringIO
 from types import SimpleNamespace
@@ -17,8 +18,8 @@ from hypothesis import strategies as st
 
 from subscribers import erasure, inbound, links, preferences
 from subscribers.management.commands import receive_mail
-from subscribers.models import ConsentEvent, Subscription
-from tests.factories import make_newsletter, make_subscription
+from subscribers.models import ConsentEvent, Subscriber, SubscriberState, Subscription
+from tests.factories import make_newsletter, make_subscriber, make_subscription
 
 pytestmark = pytest.mark.django_db
 
@@ -149,6 +150,57 @@ def test_a_flood_does_not_fill_the_disk(folder, monkeypatch):
 
     assert len(list(folder.iterdir())) == 3
     assert "Not kept" in outcome.sentences[0]
+
+
+def test_the_beginning_of_a_mail_is_kept_and_of_all_mails_so_many_bytes(folder, monkeypatch):
+    monkeypatch.setattr(inbound, "MOST_BYTES", 2 * inbound.KEPT_BYTES)
+    for number in range(4):
+        inbound.receive(b"spam %d" % number + b"x" * 10**6)
+
+    assert [path.stat().st_size for path in folder.iterdir()] == [inbound.KEPT_BYTES] * 2
+
+
+def test_an_address_behind_a_long_header_still_ends_a_subscription(folder):
+    _, address = place_and_address()
+
+    assert inbound.receive(mail(address, more=f"X-Long: {'x' * 300_000}")).ended == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"From: MARA@example.org\r\n\r\nErase me",
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + b64encode(b"I am mara@example.org"),
+        b"Content-Transfer-Encoding: Quoted-Printable\r\n\r\nmara=40example.org",
+        b"Subject: =?utf-8?B?" + b64encode(b"mara@example.org") + b"?=\r\n\r\n",
+        b"Content-Type: text/html\r\n\r\nmara&#64;example.org",
+        b"\r\n\r\nhttps://else.example/?who=mara%40example.org",
+        b"\r\n\r\n" + "mara@example.org".encode("utf-16"),
+    ],
+)
+def test_an_erasure_takes_every_mail_that_may_name_the_person(content, folder):
+    reader = make_subscription(subscriber=make_subscriber("mara@example.org")).subscriber
+    gone = inbound.receive(content).kept
+    stays = inbound.receive(b"From: sam@example.org\r\n\r\nPlease call me").kept
+
+    erasure.erase(reader, source="preferences")
+
+    assert not gone.exists()
+    assert stays.exists()
+
+
+def test_mails_are_read_when_the_erasure_is_committed(folder, monkeypatch):
+    reader = make_subscriber("mara@example.org")
+    states = []
+    monkeypatch.setattr(
+        inbound,
+        "forget_person",
+        lambda *_: states.append(Subscriber.objects.get(pk=reader.pk).state),
+    )
+
+    erasure.erase(reader, source="preferences")
+
+    assert states == [SubscriberState.ERASED]
 
 
 @given(st.binary(max_size=400), st.binary(max_size=200))

@@ -41,6 +41,8 @@ from tests.factories import make_newsletter, make_subscriber, make_subscription,
 from tests.subscribers.conftest import aged, link_in
 
 pytestmark = pytest.mark.django_db
+# Whether the link after a press is fresh: reader before or not, minutes since the mail.
+FRESH_AFTER = [(True, 59, True), (True, 61, False), (True, 4200, False), (False, 4200, True)]
 
 
 def make_confirmation(place=None):
@@ -470,6 +472,25 @@ def test_a_confirmation_link_is_dead_after_three_days(client):
     with time_machine.travel(timezone.now() + timedelta(days=3, minutes=1)):
         assert client.post(path).status_code == 404
     assert not Subscription.objects.active().exists()
+
+
+@pytest.mark.parametrize("kind", [ServiceMailKind.CONFIRMATION, ServiceMailKind.INVITATION])
+@pytest.mark.parametrize(("is_reader", "minutes", "fresh"), FRESH_AFTER)
+def test_the_button_of_an_old_mail_opens_no_data_of_somebody_who_was_with_us(
+    client, kind, is_reader, minutes, fresh
+):
+    known = {"subscriber": make_subscription().subscriber} if is_reader else {}
+    place = make_subscription(confirmed=False, **known)
+    asked_at = timezone.now() - timedelta(minutes=minutes)
+    mail = ServiceMail.objects.create(
+        subscriber=place.subscriber, kind=kind, newsletter=place.newsletter, asked_at=asked_at
+    )
+
+    landed = client.post(urlsplit(links.confirm_url(mail.pk, asked_at)).path)["Location"]
+
+    assert "<b>Confirmed.</b>" in text_of(client.get(landed))
+    response = client.post(f"{landed.partition('?')[0]}data/")
+    assert (response.status_code == 200) is fresh
 
 
 # --- the link by mail ---------------------------------------------------------------------------

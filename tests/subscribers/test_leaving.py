@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from subscribers import leaving, links, pausing, preferences, suppression
+from subscribers import consent, leaving, links, pausing, preferences, suppression
 from subscribers.models import (
     Cadence,
     ConsentEvent,
@@ -20,6 +20,7 @@ from tests import scanner
 from tests.factories import make_newsletter, make_subscription, make_topic
 
 pytestmark = pytest.mark.django_db
+SITE = "https://news.ir-ia.example"
 
 
 def text_of(response):
@@ -29,7 +30,7 @@ def text_of(response):
 def leave(client, place):
     """The page after one click, and where its buttons go."""
     url = links.unsubscribe_url(place.pk)
-    page = text_of(client.post(url.removeprefix("https://news.ir-ia.example")))
+    page = text_of(client.post(url.removeprefix(SITE)))
     found = re.findall(r'action="(/less/[a-z2-7]+/([a-z]+)/)"', page)
     return page, {what: path for path, what in found}
 
@@ -76,6 +77,89 @@ def test_one_press_keeps_the_ticked_topics(client, daily):
     assert "with Africa only" in page
     place = Subscription.objects.active().get()
     assert (place, place.topics.get().name) == (daily, "Africa")
+
+
+@pytest.mark.parametrize("what", ["weekly", "pause", "topics", "undo"])
+def test_what_is_taken_or_taken_back_names_the_words_beside_its_button(client, daily, what):
+    page, paths = leave(client, daily)
+    paths["undo"] = re.search(r'action="(/undo/[a-z2-7]+/)"', page)[1]
+    assert page.count(consent.words(consent.LESS)) == 1
+    for asked in ("undo", "reason"):
+        assert consent.words(consent.LESS) in text_of(client.get(paths[asked]))
+    left = ConsentEvent.objects.latest("pk")
+
+    assert client.post(paths[what], {"topic": ["africa"]}).status_code == 200
+
+    taken = ConsentEvent.objects.filter(pk__gt=left.pk)
+    assert {event.wording for event in taken} == {consent.LESS}
+
+
+def test_undo_alone_has_the_words_beside_it_too(client):
+    page, paths = leave(client, make_subscription(subscriber=on_another_newsletter()))
+
+    assert paths.keys() == {"reason"}
+    assert page.count(consent.words(consent.LESS)) == 1
+
+
+def test_a_mailbox_that_leaves_by_itself_was_shown_no_words(client, daily):
+    leave(client, daily)
+    other = make_subscription()
+    client.post(links.unsubscribe_url(other.pk).removeprefix(SITE) + "?by=page")
+
+    wordings = list(ConsentEvent.objects.order_by("pk").values_list("wording", flat=True))
+    assert wordings == [consent.NONE, consent.LEAVE]
+
+
+def on_another_newsletter():
+    return make_subscription(make_newsletter("Client Report", is_private=True)).subscriber
+
+
+def test_the_page_names_nothing_else_that_its_reader_gets(client):
+    place = make_subscription(subscriber=on_another_newsletter())
+
+    page, _ = leave(client, place)
+    later = text_of(client.get(links.unsubscribe_url(place.pk).removeprefix(SITE)))
+
+    assert "You still get other newsletters from us." in page
+    assert "Client Report" not in page + later
+
+
+def test_a_pause_is_offered_for_the_only_newsletter_alone(client, daily):
+    _, paths = leave(client, daily)
+    other = make_subscription(subscriber=daily.subscriber)
+
+    assert client.post(paths["pause"]).status_code == 404
+
+    assert Subscription.objects.active().get() == other
+    daily.subscriber.refresh_from_db()
+    assert not pausing.is_paused(daily.subscriber)
+    _, paths = leave(client, daily)
+    assert "pause" not in paths
+
+
+def test_who_finds_the_mail_later_is_offered_nothing(client, daily):
+    leave(client, daily)
+    path = links.unsubscribe_url(daily.pk).removeprefix(SITE)
+
+    for page in (client.get(path), client.post(path), client.post(f"{path}?by=page")):
+        assert "Daily has stopped." in text_of(page)
+        assert "/undo/" not in text_of(page)
+        assert "/less/" not in text_of(page)
+
+
+def test_the_buttons_of_an_earlier_leaving_are_spent(client, daily):
+    left = preferences.leave(daily, source="page")
+    two_hours_ago = timezone.now() - timedelta(hours=2)
+    Subscription.objects.update(ended_at=two_hours_ago)
+    undo = links.undo_url(left.pk, two_hours_ago).removeprefix(SITE)
+    weekly = links.less_url(left.pk, two_hours_ago, "weekly").removeprefix(SITE)
+    assert client.post(undo).status_code == 200
+    preferences.leave(daily, source="preferences")
+
+    for path in (undo, weekly):
+        for method in (client.get, client.post):
+            assert method(path).status_code == 404
+    assert not Subscription.objects.active().exists()
 
 
 def test_only_what_makes_sense_is_offered(client, daily):

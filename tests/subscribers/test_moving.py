@@ -174,6 +174,22 @@ def test_a_link_to_the_new_address_dies_after_three_days_and_with_a_newer_one(cl
     assert Subscriber.objects.get().address == "mara@old.example"
 
 
+def test_a_link_pressed_an_hour_later_changes_the_address_and_opens_no_preferences(
+    client, daily, sink
+):
+    ask(client, daily.subscriber)
+    _, link = mailed(sink)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=61)):
+        page = client.post(link)
+
+    assert page.status_code == 200
+    assert "Address changed." in text_of(page)
+    assert 'href="/preferences/"' in text_of(page)
+    assert "/preferences/a" not in text_of(page)
+    assert Subscriber.objects.get().address == NEW
+
+
 def test_open_confirmations_and_waiting_mails_end_with_the_old_address(client, daily, sink):
     wish = make_subscription(confirmed=False, subscriber=daily.subscriber)
     confirmation = ServiceMail.objects.create(

@@ -3,10 +3,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from subscribers import preferences, suppression
+from subscribers import confirmation, preferences, suppression, wishes
 from subscribers.models import (
     ConsentEvent,
     ConsentKind,
+    ServiceMail,
+    ServiceMailKind,
     Subscription,
     Suppression,
     SuppressionReason,
@@ -70,6 +72,38 @@ def test_choosing_what_was_only_asked_for_confirms_it():
     assert Subscription.objects.active().get() == place
 
 
+def test_a_save_leaves_what_waits_for_its_answer_alone():
+    europe = make_topic("Europe")
+    daily = make_subscription(topics=[europe])
+    reader = daily.subscriber
+    offered = make_subscription(confirmed=False, subscriber=reader, topics=[europe])
+    invitation = ServiceMail.objects.create(
+        subscriber=reader, kind=ServiceMailKind.INVITATION, newsletter=offered.newsletter
+    )
+
+    preferences.choose(reader, {daily.newsletter: [europe]}, source="preferences")
+
+    assert not ConsentEvent.objects.exists()
+    assert confirmation.confirm(invitation, source="/confirm/") == reader
+    assert set(Subscription.objects.active()) == {daily, offered}
+
+
+def test_leaving_one_newsletter_takes_back_no_invitation_to_another():
+    place = make_subscription(topics=[make_topic("Europe")])
+    reader = place.subscriber
+    offered = make_subscription(confirmed=False, subscriber=reader)
+    fields = {"subscriber": reader, "kind": ServiceMailKind.INVITATION}
+    to_another = ServiceMail.objects.create(newsletter=offered.newsletter, **fields)
+    to_this = ServiceMail.objects.create(newsletter=place.newsletter, **fields)
+    wish = ServiceMail.objects.create(subscriber=reader, kind=ServiceMailKind.CONFIRMATION)
+
+    preferences.leave(place, source="one-click")
+
+    assert set(ServiceMail.objects.unused()) == {to_another}
+    assert {to_this, wish} == set(ServiceMail.objects.filter(used_at__isnull=False))
+    assert not wishes.wish(reader).exists()
+
+
 def test_what_we_stopped_cannot_be_switched_on_by_the_preferences():
     place = make_subscription(topics=[make_topic("Europe")])
     reader = place.subscriber
@@ -123,9 +157,9 @@ def test_leaving_everything_counts_what_it_ended():
 def test_undoing_brings_back_the_same_topics_since_the_same_dates():
     place = make_subscription(topics=[make_topic("Europe")])
     since = place.follows.get().since
-    preferences.leave(place, source="page")
+    ended = preferences.leave(place, source="page")
 
-    assert preferences.rejoin(place, source="undo")
+    assert preferences.rejoin(ended, source="undo")
 
     assert Subscription.objects.active().get() == place
     assert place.follows.get().since == since
@@ -135,13 +169,13 @@ def test_undoing_brings_back_the_same_topics_since_the_same_dates():
 def test_there_is_nothing_to_undo_for_who_never_left_or_was_stopped_by_us():
     still_there = make_subscription()
     never_confirmed = make_subscription(confirmed=False)
-    preferences.leave(never_confirmed, source="page")
+    never_confirmed = preferences.leave(never_confirmed, source="page")
     stopped = make_subscription()
     suppression.suppress(stopped.subscriber.address_hash, SuppressionReason.GONE)
+    stopped.refresh_from_db()
     closed = make_subscription(make_newsletter(is_active=False))
-    preferences.leave(closed, source="page")
-    back = make_subscription()
-    preferences.leave(back, source="page")
+    closed = preferences.leave(closed, source="page")
+    back = preferences.leave(make_subscription(), source="page")
     make_subscription(back.newsletter, subscriber=back.subscriber)
 
     for place in (still_there, never_confirmed, stopped, closed, back):

@@ -276,3 +276,16 @@ def test_who_was_stopped_by_us_can_still_have_their_data_and_be_erased(client, d
     assert "Download my data" in page
     assert client.post(f"{path}data/").status_code == 200
     assert client.post(f"{path}erase/").status_code == 200
+
+
+def test_who_was_stopped_by_us_and_has_an_old_link_is_told_whom_to_write_to(client, daily):
+    suppression.suppress(daily.subscriber.address_hash, SuppressionReason.COMPLAINT)
+    path = path_of(daily.subscriber, timezone.now() - timedelta(minutes=61))
+
+    answers = [client.get(path), client.post(path, {"fresh": "yes"})]
+
+    assert [answer.status_code for answer in answers] == [200, 422]
+    for answer in answers:
+        assert "no mail leaves for this address any more. Please write to" in text_of(answer)
+        assert "Mail me a fresh link" not in text_of(answer)
+    assert not ServiceMail.objects.exists()

@@ -15,7 +15,7 @@ from subscribers.models import (
     SubscriberState,
 )
 from tests.factories import make_newsletter, make_subscriber, make_subscription, make_topic
-from tests.subscribers.conftest import link_in
+from tests.subscribers.conftest import link_in, mails_are_older
 
 pytestmark = pytest.mark.django_db
 
@@ -240,9 +240,7 @@ def test_confirmations_come_once_in_15_minutes_three_times_a_day_and_five_times_
 
     def ask(hours):
         """Whether one is granted, if the ones before were asked so much earlier."""
-        for mail in ServiceMail.objects.all():
-            mail.asked_at -= timedelta(hours=hours)
-            mail.save()
+        mails_are_older(hours=hours)
         return service_mails.ask_to_confirm(pending)
 
     granted = [ask(hours) for hours in (0, 0.2, 0.1, 1, 1, 24, 24, 24)]

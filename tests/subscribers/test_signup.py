@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 import pytest
 
 from subscribers import (
@@ -24,6 +22,7 @@ from subscribers.models import (
     SuppressionReason,
 )
 from tests.factories import make_newsletter, make_subscriber, make_subscription, make_topic
+from tests.subscribers.conftest import mails_are_older as later
 
 pytestmark = pytest.mark.django_db
 
@@ -71,13 +70,6 @@ def test_a_subscription_follows_only_what_its_newsletter_carries():
     ask(newsletters=[report], topics=[europe, africa])
 
     assert topics_of(Subscription.objects.get()) == {"africa"}
-
-
-def later(**age):
-    """As if all mails so far had been asked for so much earlier."""
-    for mail in ServiceMail.objects.all():
-        mail.asked_at -= timedelta(**age)
-        mail.save()
 
 
 def test_a_second_sign_up_never_changes_what_a_mailed_link_begins():
@@ -200,6 +192,22 @@ def test_the_preferences_link_is_mailed_to_readers_and_the_confirmation_to_the_p
     }
     assert ServiceMail.objects.count() == 2
     assert not Subscriber.objects.filter(address_key="nobody@example.org").exists()
+
+
+@pytest.mark.parametrize("reason", SuppressionReason)
+def test_nobody_can_have_a_link_mailed_to_whom_we_stopped_writing_to(reason, sink):
+    reader, pending = make_subscription().subscriber, make_subscription(confirmed=False).subscriber
+    asked_before = addresses.parse(make_subscription().subscriber.address)
+    signup.ask_for_link(asked_before)
+    for mark in (reader.address_hash, pending.address_hash, asked_before.hash):
+        suppression.suppress(mark, reason)
+
+    for address in (reader.address, pending.address):
+        signup.ask_for_link(addresses.parse(address))
+
+    assert ServiceMail.objects.count() == 1
+    assert service_mails.send_due() == 0
+    assert not sink.taken
 
 
 def test_a_wording_nobody_knows_is_refused():

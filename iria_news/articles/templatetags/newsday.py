@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 from django import template
 from django.utils import timezone
 from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext
+
+from iria_news import dates
 
 register = template.Library()
 
@@ -17,5 +20,5 @@ def newsday(moment: datetime) -> str:
     if days == 0:
         return formatted(moment, "H:i")
     if days == 1:
-        return "Yesterday"
-    return formatted(moment, "l" if days < 7 else "j F Y")
+        return gettext("Yesterday")
+    return formatted(moment, "l") if days < 7 else dates.said(moment, "j F Y")

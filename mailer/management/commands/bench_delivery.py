@@ -1,10 +1,8 @@
 import json
 import multiprocessing
 import os
-import resource
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +10,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from iria_news.environment import SubmissionServer
-from mailer import bench, cohorts, dialect, editions, ledger, production
+from mailer import bench, bench_costs, cohorts, editions, ledger, production
+from mailer.bench_costs import Cost, cost_of
 from mailer.deliveries import closing, sending
 from mailer.deliveries.connections import Pool
 from mailer.models import Edition, EditionState
 
 MESSAGES_EACH = 100  # for each connection, as in production
-CLOCK_TICKS = 100  # a second: USER_HZ of every Linux
 
 
 class Command(BaseCommand):
@@ -79,15 +77,6 @@ class Command(BaseCommand):
 
 
 @dataclass(frozen=True)
-class _Cost:
-    """What one step took: seconds on the clock, of our CPU, and of the database's for us."""
-
-    seconds: float
-    cpu: float
-    database_cpu: float | None  # None: the database works elsewhere, or inside our process
-
-
-@dataclass(frozen=True)
 class _Fleet:
     """Sending processes that share the connections as evenly as they can."""
 
@@ -95,7 +84,7 @@ class _Fleet:
     connections: int
     processes: int
 
-    def send(self) -> tuple[_Cost, int]:
+    def send(self) -> tuple[Cost, int]:
         """Send until nothing is left; what it cost in all, and how many commits it took."""
         sizes = [
             len(range(number, self.connections, self.processes)) for number in range(self.processes)
@@ -108,14 +97,14 @@ class _Fleet:
             parts = pool.map(self._send, sizes, chunksize=1)
         costs = [cost for cost, _ in parts]
         database = [cost.database_cpu for cost in costs if cost.database_cpu is not None]
-        whole = _Cost(
+        whole = Cost(
             time.perf_counter() - began,
             sum(cost.cpu for cost in costs),
             sum(database) if database else None,
         )
         return whole, sum(commits for _, commits in parts)
 
-    def _send(self, size: int) -> tuple[_Cost, int]:
+    def _send(self, size: int) -> tuple[Cost, int]:
         pool = Pool(self.server, size=size, messages_each=MESSAGES_EACH)
         turns: list[sending.Turn] = []
 
@@ -123,19 +112,19 @@ class _Fleet:
             worker = f"bench-{os.getpid()}"
             turns.append(sending.send_ready_batches(worker=worker, seconds=36_000, pool=pool))
 
-        cost = _cost_of(turn)
+        cost = cost_of(turn)
         connection.close()
         return cost, turns[0].commits
 
 
 def _play(edition: Edition, fleet: _Fleet) -> dict[str, object]:
     before = bench.stored_bytes()
-    costs = {"freeze": _cost_of(lambda: _freeze(edition))}
-    costs["render"] = _cost_of(production.render_waiting)
+    costs = {"freeze": cost_of(lambda: _freeze(edition))}
+    costs["render"] = cost_of(production.render_waiting)
     production.release_rendered()
     production.start_due()
     costs["send"], commits = fleet.send()
-    costs["ledger"] = _cost_of(closing.finish)
+    costs["ledger"] = cost_of(closing.finish)
     edition.refresh_from_db()
     books = ledger.read(edition.pk)
     sent = books.by_state["sent"]
@@ -152,13 +141,13 @@ def _play(edition: Edition, fleet: _Fleet) -> dict[str, object]:
         "cpu_us_per_message": round(costs["send"].cpu / max(sent, 1) * 1e6, 1),
         "bytes_per_delivery": round(grown / max(books.deliveries, 1), 1),
         "stored_bytes": stored,
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": bench_costs.peak_rss_mb(),
         "sent": sent,
         "balanced": books.settled and edition.state == EditionState.DONE,
     }
 
 
-def _flat(costs: dict[str, _Cost]) -> dict[str, object]:
+def _flat(costs: dict[str, Cost]) -> dict[str, object]:
     found: dict[str, object] = {}
     for step, cost in costs.items():
         found[f"{step}_seconds"] = round(cost.seconds, 3)
@@ -166,46 +155,6 @@ def _flat(costs: dict[str, _Cost]) -> dict[str, object]:
         if cost.database_cpu is not None:
             found[f"{step}_database_cpu_seconds"] = round(cost.database_cpu, 3)
     return found
-
-
-def _cost_of(step: Callable[[], object]) -> _Cost:
-    database = _database_process()
-    database_before = _cpu_of(database)
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    began = time.perf_counter()
-    step()
-    seconds = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    database_after = _cpu_of(database)
-    if database_before is None or database_after is None:
-        return _Cost(seconds, cpu, None)
-    return _Cost(seconds, cpu, database_after - database_before)
-
-
-def _database_process() -> Path | None:
-    """Where Linux describes the PostgreSQL process that serves us, if it is on this machine."""
-    if not dialect.is_postgresql():
-        return None
-    [(pid,)] = dialect.fetch("SELECT pg_backend_pid()")
-    process = Path(f"/proc/{pid}")
-    try:
-        is_it = (process / "comm").read_text().strip() == "postgres"
-    except OSError:
-        return None
-    return process if is_it else None
-
-
-def _cpu_of(process: Path | None) -> float | None:
-    """Seconds of CPU since the process began; None when there is no such process (any more)."""
-    if process is None:
-        return None
-    try:
-        fields = (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    ticks = int(fields[11]) + int(fields[12])  # utime and stime, proc(5)
-    return ticks / CLOCK_TICKS
 
 
 def _freeze(edition: Edition) -> None:

@@ -3,7 +3,7 @@ from argparse import ArgumentParser
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from mailer import editions, opening
+from mailer import opening, reach
 from subscribers.models import Newsletter
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{rank:3}  {item.article.title}")
         if edition.reason:
             raise CommandError(f"Edition {edition.pk} is {edition.state}: {edition.reason}.")
-        readers = editions.expected_readers(found)
+        readers = reach.expected_readers(found)
         self.stdout.write(
             f"Edition {edition.pk} is a draft with {len(items)} articles, for at most {readers} "
             f"readers. Send it with: manage.py send_edition {edition.pk}"
