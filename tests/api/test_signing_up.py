@@ -1,5 +1,9 @@
 """Sign-ups by programs: the same rules, limits and silence as those of the form."""
 
+import statistics
+import time
+from dataclasses import replace
+
 import pytest
 
 from subscribers import consent, limits, receiving, suppression
@@ -73,6 +77,28 @@ def test_the_answer_is_the_same_for_every_address(daily, program):
 
     assert len(answers) == 1
     assert SignUpRequest.objects.count() == 5
+
+
+def test_the_clock_tells_a_program_no_more_than_the_words(daily, program, monkeypatch):
+    """Medians of 200 tries, in turn, so that a slow second of the machine strikes all alike."""
+    for name in ("ADDRESS", "NETWORK", "DOMAIN"):  # counted as ever, and not reached
+        generous = replace(getattr(limits, name), most=10_000)
+        monkeypatch.setattr(limits, name, generous)
+    factories.make_subscription(daily, subscriber=factories.make_subscriber("active@example.org"))
+    gone = factories.make_subscriber("gone@example.org")
+    suppression.suppress(gone.address_hash, SuppressionReason.COMPLAINT)
+    some = program("subscribe", per_minute=6_000)
+    took: dict[str, list[float]] = {
+        address: [] for address in ("active@example.org", gone.address, "unknown@example.org")
+    }
+    for _ in range(200):
+        for address, times in took.items():
+            start = time.perf_counter()
+            assert some.post("/subscriptions", body(address)).status_code == 202
+            times.append(time.perf_counter() - start)
+
+    medians = [statistics.median(times) for times in took.values()]
+    assert max(medians) - min(medians) < 0.005
 
 
 def test_a_sign_up_alone_never_revives_a_suppressed_address(daily, program):
