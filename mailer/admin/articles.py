@@ -1,47 +1,23 @@
 """Articles with what only we know of them: who was mailed one, and telling them at once."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django import forms
 from django.contrib import admin, messages
-from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 
 from iria_news.articles.admin import ArticleAdmin as NewsroomArticleAdmin
 from iria_news.articles.models import Article
 from iria_news.frame import asking
 from mailer import corrections, urgent_corrections
+from mailer.admin.moments import MomentForm
 from mailer.models import EditionState
 from mailer.urgent_corrections import Share
 from subscribers.models import Approval
 
-MOMENT_LASTS = timedelta(hours=1)  # later the numbers on the page are no longer what was read
-SALT = "mailer.admin.tell"
 PERMISSION = "mailer.approve_edition"
-
-
-class MomentForm(forms.Form):
-    """Carries the moment of asking, signed: pressed twice, it names the same editions."""
-
-    moment = forms.CharField(widget=forms.HiddenInput)
-
-    def __init__(self, data=None, *, article: Article) -> None:
-        self.article = article
-        written = signing.dumps([article.pk, timezone.now().isoformat()], salt=SALT)
-        super().__init__(data, initial={"moment": written})
-
-    def clean_moment(self) -> datetime:
-        try:
-            pk, moment = signing.loads(self.cleaned_data["moment"], salt=SALT, max_age=MOMENT_LASTS)
-        except signing.BadSignature as error:
-            raise forms.ValidationError("This page is too old.") from error
-        if pk != self.article.pk:
-            raise forms.ValidationError("This page was for another article.")
-        return datetime.fromisoformat(moment)
 
 
 admin.site.unregister(Article)
@@ -67,7 +43,7 @@ class ArticleAdmin(NewsroomArticleAdmin):
             raise PermissionDenied
         article = get_object_or_404(Article.objects.without_body(), pk=pk)
         if request.method == "POST":
-            form = MomentForm(request.POST, article=article)
+            form = MomentForm(request.POST, about=article)
             if form.is_valid():
                 return self._tell(request, article, form.cleaned_data["moment"])
             messages.warning(request, "This page was too old. Nobody was told. Look again.")
@@ -107,7 +83,7 @@ def _ask_to_tell(request: HttpRequest, article: Article) -> HttpResponse:
         button="" if refusal else f"Tell {_many(readers)} now",
         back=reverse("admin:articles_article_change", args=[article.pk]),
     )
-    return asking.ask(request, question, MomentForm(article=article))
+    return asking.ask(request, question, MomentForm(about=article))
 
 
 def _in_words(share: Share) -> str:

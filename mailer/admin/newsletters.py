@@ -1,10 +1,8 @@
 """Newsletters with what only we know of them: the next slot, and sending now."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django import forms
 from django.contrib import admin, messages
-from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -13,33 +11,11 @@ from django.utils import timezone
 
 from iria_news.frame import asking
 from mailer import coming, composing, opening, reach
+from mailer.admin.moments import MomentForm
 from mailer.models import EditionState
 from subscribers import admin as subscribers_admin
 from subscribers import counting
 from subscribers.models import Newsletter
-
-MOMENT_LASTS = timedelta(hours=1)  # later the numbers on the page are no longer what was read
-SALT = "mailer.admin.send-now"
-
-
-class MomentForm(forms.Form):
-    """Carries the moment of asking, signed: pressed twice, it names the same edition."""
-
-    moment = forms.CharField(widget=forms.HiddenInput)
-
-    def __init__(self, data=None, *, newsletter: Newsletter) -> None:
-        self.newsletter = newsletter
-        written = signing.dumps([newsletter.pk, timezone.now().isoformat()], salt=SALT)
-        super().__init__(data, initial={"moment": written})
-
-    def clean_moment(self) -> datetime:
-        try:
-            pk, moment = signing.loads(self.cleaned_data["moment"], salt=SALT, max_age=MOMENT_LASTS)
-        except signing.BadSignature as error:
-            raise forms.ValidationError("This page is too old.") from error
-        if pk != self.newsletter.pk:
-            raise forms.ValidationError("This page was for another newsletter.")
-        return datetime.fromisoformat(moment)
 
 
 @admin.register(Newsletter)
@@ -74,7 +50,7 @@ class NewsletterAdmin(subscribers_admin.NewsletterAdmin):
             raise PermissionDenied
         newsletter = get_object_or_404(Newsletter, pk=pk)
         if request.method == "POST":
-            form = MomentForm(request.POST, newsletter=newsletter)
+            form = MomentForm(request.POST, about=newsletter)
             if form.is_valid():
                 return self._send(request, newsletter, form.cleaned_data["moment"])
             messages.warning(request, "This page was too old. Nothing was sent. Look again.")
@@ -106,7 +82,7 @@ def _ask_to_send(request: HttpRequest, newsletter: Newsletter) -> HttpResponse:
         button=f"Send to {readers:,} reader{'' if readers == 1 else 's'}" if not refusal else "",
         back=reverse("admin:subscribers_newsletter_change", args=[newsletter.pk]),
     )
-    return asking.ask(request, question, MomentForm(newsletter=newsletter))
+    return asking.ask(request, question, MomentForm(about=newsletter))
 
 
 def _what_first(newsletter: Newsletter) -> str:
