@@ -61,7 +61,10 @@ def test_a_reader_joins_gets_the_news_chooses_topics_and_leaves_with_one_click(s
     books = {ledger["edition_id"]: ledger for ledger in service.ledgers()}
     assert books[edition]["by_state"]["sent"] >= 1
     assert second in books
-    assert all(ledger["balanced"] and ledger["settled"] for ledger in books.values())
+    assert all(ledger["balanced"] for ledger in books.values())
+    # A reader of another journey may have chosen an hour that has not come.
+    open_still = [ledger for ledger in books.values() if not ledger["settled"]]
+    assert len(open_still) == service.queue()["waiting_for_hours"]
 
 
 def test_a_reader_of_alerts_gets_an_article_at_once_and_not_again_in_the_digest(service):

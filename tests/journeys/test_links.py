@@ -106,7 +106,7 @@ def state(service: Service, links: set[str]) -> list[object]:
     # The page of an unsubscribed reader, and of a link that is open still, says so itself.
     telling = [link for link in links if re.search(r"/(preferences|confirm|u)/", link)]
     # The preferences page shows a clock, and how many minutes its link stays fresh: both go on.
-    time_told = re.compile(r"\d+:\d\d|\d+ minutes?")
+    time_told = re.compile(r"\d+:\d\d|\d+ (?:minutes?|Minuten?)")
     pages = [
         (link, time_told.sub("", service.browser().get(link).text)) for link in sorted(telling)
     ]
